@@ -1,0 +1,1 @@
+"""What an application imports to write actors, workflows and tasks."""

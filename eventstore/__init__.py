@@ -1,0 +1,1 @@
+"""The append-only log, and what must commit with it."""

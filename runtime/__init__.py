@@ -1,0 +1,1 @@
+"""The machine that hosts actors: it joins the model and the log."""
