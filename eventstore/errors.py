@@ -1,13 +1,13 @@
 """Errors of the event store.
 
-    StoreError
-    ├── CommitRefused              one commit of a batch was left out; the others went in
-    │   ├── StaleEpoch             the writer no longer owns the partition
-    │   ├── WrongExpectedVersion   somebody else appended to the stream first
-    │   └── DuplicateCommand       the command id already has its reply in the inbox
-    ├── StoreUnavailable           no answer: what was asked may or may not have happened
-    ├── UnserialisableInput        refused before anything was written
-    └── SchemaMismatch             the database is missing, not migrated, or newer than this code
+StoreError
+├── CommitRefused              one commit of a batch was left out; the others went in
+│   ├── StaleEpoch             the writer no longer owns the partition
+│   ├── WrongExpectedVersion   somebody else appended to the stream first
+│   └── DuplicateCommand       the command id already has its reply in the inbox
+├── StoreUnavailable           no answer: what was asked may or may not have happened
+├── UnserialisableInput        refused before anything was written
+└── SchemaMismatch             the database is missing, not migrated, or newer than this code
 """
 
 from __future__ import annotations

@@ -165,7 +165,8 @@ class EventStore(Protocol):
 
 class Leases(Protocol):
     """Who owns which partition. Time is the database's clock. Kept apart from `EventStore` because leases are
-    renewed on a connection of their own: a busy pool must not cost a lease."""
+    renewed on a connection of their own: a busy pool must not cost a lease.
+    """
 
     async def open(self) -> None:
         """Connect; raises `StoreUnavailable`."""

@@ -26,11 +26,11 @@ from msgspec import Struct
 class TransportError(Exception):
     """Base of every error that a transport raises.
 
-        TransportError
-        ├── TransportUnavailable   no connection, or refused credentials; nothing was sent
-        ├── PublishUnknown         no confirm came: the messages may or may not be in their queues
-        ├── Unroutable             the broker has no queue for some message; run `perdure migrate`
-        └── SubscriptionLost       the consumer's connection ended; unacked messages come again
+    TransportError
+    ├── TransportUnavailable   no connection, or refused credentials; nothing was sent
+    ├── PublishUnknown         no confirm came: the messages may or may not be in their queues
+    ├── Unroutable             the broker has no queue for some message; run `perdure migrate`
+    └── SubscriptionLost       the consumer's connection ended; unacked messages come again
     """
 
 
