@@ -1,1 +1,63 @@
 """The append-only log, and what must commit with it."""
+
+from eventstore.errors import (
+    CommitRefused,
+    DuplicateCommand,
+    SchemaMismatch,
+    StaleEpoch,
+    StoreError,
+    StoreUnavailable,
+    UnserialisableInput,
+    WrongExpectedVersion,
+)
+from eventstore.memory import MemoryLeases, MemoryStore
+from eventstore.records import (
+    Commit,
+    Direction,
+    Execution,
+    InboxMark,
+    Lease,
+    ListedExecution,
+    LoadedStream,
+    LoadRequest,
+    Membership,
+    NewEvent,
+    OutboxMessage,
+    Quarantined,
+    RecordedEvent,
+    Redelivery,
+    Snapshot,
+    TimerKey,
+)
+from eventstore.store import EventStore, Leases
+
+__all__ = [
+    "Commit",
+    "CommitRefused",
+    "Direction",
+    "DuplicateCommand",
+    "EventStore",
+    "Execution",
+    "InboxMark",
+    "Lease",
+    "Leases",
+    "ListedExecution",
+    "LoadRequest",
+    "LoadedStream",
+    "Membership",
+    "MemoryLeases",
+    "MemoryStore",
+    "NewEvent",
+    "OutboxMessage",
+    "Quarantined",
+    "RecordedEvent",
+    "Redelivery",
+    "SchemaMismatch",
+    "Snapshot",
+    "StaleEpoch",
+    "StoreError",
+    "StoreUnavailable",
+    "TimerKey",
+    "UnserialisableInput",
+    "WrongExpectedVersion",
+]
