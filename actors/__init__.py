@@ -1,1 +1,54 @@
-"""What an application imports to write actors, workflows and tasks."""
+"""What an application imports to write actors, workflows and tasks.
+
+A pure model: history in, effects out. Nothing here does I/O, reads a clock, draws random numbers or logs.
+"""
+
+from actors.actor import Actor
+from actors.app import App
+from actors.errors import (
+    ActorsError,
+    Bug,
+    DefinitionError,
+    Failure,
+    InvalidArguments,
+    InvalidId,
+    InvalidInput,
+    Nondeterminism,
+    NotDurable,
+    PayloadRefused,
+    Rejected,
+    RunFailed,
+    TaskError,
+    UnknownName,
+)
+from actors.handlers import command, event, query
+from actors.task import Retry, Task, TaskContext, task, task_context
+from actors.workflow import Workflow
+
+__all__ = [
+    "Actor",
+    "ActorsError",
+    "App",
+    "Bug",
+    "DefinitionError",
+    "Failure",
+    "InvalidArguments",
+    "InvalidId",
+    "InvalidInput",
+    "Nondeterminism",
+    "NotDurable",
+    "PayloadRefused",
+    "Rejected",
+    "Retry",
+    "RunFailed",
+    "Task",
+    "TaskContext",
+    "TaskError",
+    "UnknownName",
+    "Workflow",
+    "command",
+    "event",
+    "query",
+    "task",
+    "task_context",
+]

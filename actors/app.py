@@ -1,0 +1,68 @@
+"""`App`: everything that a node or a worker should know, registered in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from actors.actor import Actor
+from actors.definition import ActorType, WorkflowType
+from actors.errors import DefinitionError, UnknownName
+from actors.task import Task
+from actors.workflow import Workflow
+
+
+class App:
+    """The actors, workflows and tasks of one application.
+
+    Args:
+        actors: `Actor` and `Workflow` subclasses.
+        tasks: functions decorated with `@task`.
+
+    Raises:
+        DefinitionError: one of them can't work; the message names it and says why.
+    """
+
+    def __init__(
+        self, *, actors: Iterable[type[Actor] | type[Workflow]] = (), tasks: Iterable[Task[..., Any]] = ()
+    ) -> None:
+        self.types: dict[str, ActorType | WorkflowType] = {}
+        self.tasks: dict[str, Task[..., Any]] = {}
+        for cls in actors:
+            kind = _definition(cls)
+            if kind.name in self.types:
+                raise DefinitionError(
+                    f"two actor types are named {kind.name}; give one of them `name=` in its class line"
+                )
+            self.types[kind.name] = kind
+        for function in tasks:
+            if not isinstance(function, Task):
+                raise DefinitionError(f"{function!r} is not a task; decorate the function with @task")
+            if function.name in self.tasks:
+                raise DefinitionError(f"two tasks are named {function.name}; give one of them `name=`")
+            self.tasks[function.name] = function
+
+    @property
+    def task_queues(self) -> frozenset[str]:
+        """The queues that the app's tasks are put into; local tasks need none."""
+        return frozenset(task.queue for task in self.tasks.values() if not task.local)
+
+    def type(self, name: str) -> ActorType | WorkflowType:
+        """Find an actor type; raises `UnknownName` that lists the ones there are."""
+        if (kind := self.types.get(name)) is None:
+            raise UnknownName(f"no actor type is named {name!r}; known: {', '.join(sorted(self.types)) or 'none'}")
+        return kind
+
+    def task(self, name: str) -> Task[..., Any]:
+        """Find a task; raises `UnknownName` that lists the ones there are."""
+        if (task := self.tasks.get(name)) is None:
+            raise UnknownName(f"no task is named {name!r}; known: {', '.join(sorted(self.tasks)) or 'none'}")
+        return task
+
+
+def _definition(cls: Any) -> ActorType | WorkflowType:
+    if isinstance(cls, type) and issubclass(cls, Workflow):
+        return WorkflowType(cls)
+    if isinstance(cls, type) and issubclass(cls, Actor):
+        return ActorType(cls)
+    raise DefinitionError(f"{cls!r} is neither an Actor nor a Workflow class")

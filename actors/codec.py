@@ -1,0 +1,112 @@
+"""Payloads: UTF-8 JSON, checked on the way in and on the way out.
+
+msgspec encodes NaN as null and trusts the C stack with nesting, so both are refused here. The checks are cheap
+for what is normal: a payload without `null` can't have lost a NaN, and one with few brackets can't be deep.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from itertools import accumulate
+from typing import Any, TypeVar
+
+import msgspec
+
+from actors.errors import PayloadRefused
+
+MAX_BYTES = 2 * 1024 * 1024
+WARN_BYTES = 256 * 1024
+MAX_DEPTH = 64
+
+T = TypeVar("T")
+
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+
+
+def encode(value: object) -> bytes:
+    """Give a value as JSON.
+
+    Raises:
+        PayloadRefused: the value holds NaN, an infinity, or something that JSON has no form for, or is too large.
+    """
+    try:
+        data = _ENCODER.encode(value)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise PayloadRefused(f"a {type(value).__name__} can't be stored as JSON: {error}") from error
+    if b"null" in data and _holds_nan(msgspec.to_builtins(value, enc_hook=_to_json)):
+        raise PayloadRefused(f"a {type(value).__name__} holds NaN or an infinity, which JSON has no form for")
+    if len(data) > MAX_BYTES:
+        raise PayloadRefused(_too_large(len(data)))
+    return data
+
+
+def check(data: bytes) -> None:
+    """Refuse input that is too large or nested too deep to be decoded safely; raises `PayloadRefused`."""
+    if len(data) > MAX_BYTES:
+        raise PayloadRefused(_too_large(len(data)))
+    if data.count(b"[") + data.count(b"{") > MAX_DEPTH and _deeper_than(data, MAX_DEPTH):
+        raise PayloadRefused(f"the JSON is nested deeper than {MAX_DEPTH} levels")
+
+
+def decoder(type: type[T] | Any) -> Callable[[bytes | msgspec.Raw], T]:
+    """Make a function that decodes and checks one type; it raises `PayloadRefused`."""
+    decode: Callable[[Any], T] = msgspec.json.Decoder(type, dec_hook=_from_json).decode
+
+    def checked(data: bytes | msgspec.Raw) -> T:
+        try:
+            return decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise PayloadRefused(str(error)) from error
+
+    return checked
+
+
+def canonical(data: bytes | msgspec.Raw) -> bytes:
+    """Give JSON in one form: the same value has the same bytes, however it was spaced and ordered."""
+    return _CANONICAL.encode(decode_any(data))
+
+
+def _to_json(value: Any) -> Any:
+    dump = getattr(value, "model_dump", None)  # pydantic, where the user has it
+    if dump is None:
+        raise TypeError(f"objects of type {type(value).__name__} are not supported")
+    return dump(mode="json")
+
+
+def _from_json(expected: type, value: Any) -> Any:
+    validate = getattr(expected, "model_validate", None)
+    if validate is None:
+        raise TypeError(f"values of type {expected.__name__} can't be made from JSON")
+    return validate(value)
+
+
+def _holds_nan(value: Any) -> bool:
+    stack = [value]
+    while stack:
+        match stack.pop():
+            case float() as number:
+                if not math.isfinite(number):
+                    return True
+            case dict() as mapping:
+                stack.extend(mapping.values())
+            case list() | tuple() as items:
+                stack.extend(items)
+    return False
+
+
+def _deeper_than(data: bytes, limit: int) -> bool:
+    brackets = _STRING.sub(b"", data).translate(None, _NOT_BRACKETS)
+    return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > limit
+
+
+def _too_large(size: int) -> str:
+    return f"the payload has {size} bytes, the limit is {MAX_BYTES}: store it elsewhere and pass a reference"
+
+
+decode_any: Callable[[bytes | msgspec.Raw], Any] = decoder(Any)
+_ENCODER = msgspec.json.Encoder(enc_hook=_to_json)
+_CANONICAL = msgspec.json.Encoder(order="deterministic")

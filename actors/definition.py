@@ -1,0 +1,136 @@
+"""What registration makes of the classes that a user wrote: everything that can be known before the first message."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, get_type_hints
+
+from actors.actor import Actor, Emitter
+from actors.codec import decoder
+from actors.errors import DefinitionError, UnknownName
+from actors.handlers import Handler, handlers, marked
+from actors.names import TYPE_NAME
+from actors.signature import Signature
+from actors.workflow import Surroundings, Workflow
+
+
+class _Definition:
+    """What both sorts of actor have: a name, commands and queries."""
+
+    def __init__(self, cls: type[Actor] | type[Workflow]) -> None:
+        self.cls = cls
+        self.name = cls.type_name
+        if TYPE_NAME.fullmatch(self.name) is None:
+            raise DefinitionError(f"{self.name!r} can't name an actor type: use letters, digits, _ or -, at most 64")
+        self.commands: dict[str, Handler] = handlers(cls, self.name, "command")
+        self.queries: dict[str, Handler] = handlers(cls, self.name, "query")
+
+    def command(self, name: str) -> Handler:
+        """Find a command; raises `UnknownName` that lists the ones there are."""
+        return _find(self.commands, name, f"{self.name} has no command")
+
+    def query(self, name: str) -> Handler:
+        """Find a query; raises `UnknownName` that lists the ones there are."""
+        return _find(self.queries, name, f"{self.name} has no query")
+
+
+class WorkflowType(_Definition):
+    """A registered workflow class."""
+
+    cls: type[Workflow]
+
+    def __init__(self, cls: type[Workflow]) -> None:
+        super().__init__(cls)
+        run = getattr(cls, "run", None)
+        if not inspect.iscoroutinefunction(run):
+            raise DefinitionError(f"{self.name}: a workflow needs `async def run(self, …)`")
+        if marked(cls, "event"):
+            raise DefinitionError(f"{self.name}: @event is for actors; a workflow's state is rebuilt by running it")
+        _check_init(cls, self.name)
+        self.run_signature = Signature(run, f"{self.name}.run", skip_first=True)
+
+    def create(self, surroundings: Surroundings) -> Workflow:
+        """Make an instance that reaches its execution from `__init__` on."""
+        instance = self.cls.__new__(self.cls)
+        instance._perdure = surroundings  # noqa: SLF001 - the seam between a user's class and its execution
+        instance.__init__()  # type: ignore[misc]  # in two steps, so that __init__ may use self.now()
+        return instance
+
+
+class EventHandler:
+    """An `@event` method: the event's type, how to read it, and what it does to the state."""
+
+    def __init__(self, owner: str, name: str, function: Callable[..., Any]) -> None:
+        parameters = list(inspect.signature(function).parameters)[1:]
+        hints = get_type_hints(function)
+        if len(parameters) != 1 or not isinstance(event_type := hints.get(parameters[0]), type):
+            raise DefinitionError(
+                f"{owner}.{name}: an @event method takes one parameter, annotated with the event's class"
+            )
+        if inspect.iscoroutinefunction(function):
+            raise DefinitionError(f"{owner}.{name}: an @event method changes state from what it is given; not async")
+        Signature(function, f"{owner}.{name}", skip_first=True)  # refuses a class that JSON can't make
+        self.event_type: type = event_type
+        self.function = function
+        self.decode: Callable[[bytes], Any] = decoder(event_type)
+
+
+class ActorType(_Definition):
+    """A registered actor class."""
+
+    cls: type[Actor]
+
+    def __init__(self, cls: type[Actor]) -> None:
+        super().__init__(cls)
+        for handler in self.commands.values():
+            if handler.is_async:
+                raise DefinitionError(
+                    f"{self.name}.{handler.name}: an actor's command decides from what is in memory and is not async; "
+                    "for a command that waits for tasks or timers write a Workflow"
+                )
+        _check_init(cls, self.name)
+        made = [EventHandler(self.name, name, function) for name, function in marked(cls, "event").items()]
+        self.events: dict[str, EventHandler] = {handler.event_type.__name__: handler for handler in made}
+        if len(self.events) != len(made):
+            raise DefinitionError(f"{self.name}: two @event methods take the same event type")
+        self.state_type = _state_type(cls, self.name)
+
+    def create(self, emitter: Emitter) -> Actor:
+        """Make an instance with a fresh state."""
+        instance = self.cls.__new__(self.cls)
+        instance._perdure = emitter  # noqa: SLF001 - the seam between a user's class and its entity
+        instance.state = self.state_type()
+        instance.__init__()  # type: ignore[misc]  # in two steps, so that __init__ may look at the state
+        return instance
+
+
+def _state_type(cls: type[Actor], owner: str) -> type:
+    try:
+        state_type = get_type_hints(cls).get("state", Any)
+    except NameError as error:
+        raise DefinitionError(f"{owner}: the annotation {error.name!r} can't be found at run time") from error
+    if not isinstance(state_type, type) or state_type is Any:
+        raise DefinitionError(f"{owner}: annotate its state, for example `state: {owner}State`")
+    try:
+        state_type()
+    except TypeError as error:
+        raise DefinitionError(f"{owner}: {state_type.__name__}() must work without arguments: {error}") from error
+    return state_type
+
+
+def _check_init(cls: type, owner: str) -> None:
+    needed = [
+        name
+        for name, parameter in list(inspect.signature(cls.__init__).parameters.items())[1:]  # type: ignore[misc]  # read only
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    ]
+    if needed:
+        raise DefinitionError(f"{owner}.__init__ must work without arguments, it wants {', '.join(needed)}")
+
+
+def _find(known: dict[str, Handler], name: str, complaint: str) -> Handler:
+    if (handler := known.get(name)) is None:
+        raise UnknownName(f"{complaint} {name!r}; it has: {', '.join(sorted(known)) or 'none'}")
+    return handler

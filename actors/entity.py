@@ -1,0 +1,118 @@
+"""One activation of one actor: commands in, events out.
+
+The state is a fold of the stream's own events. A command runs on the state in memory; the events it emits are
+applied at once and handed out in a turn. A command that is refused must leave nothing behind, so one that had
+emitted events before it raised makes the activation `dirty`: it has to be dropped and rebuilt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from actors.codec import encode
+from actors.definition import ActorType
+from actors.errors import Bug, DefinitionError, Failure, Nondeterminism
+from actors.failures import error_info
+from actors.turn import Answer, HistoryEvent, NewRecord, Outcome, Turn
+
+
+class Entity:
+    """See the module's docstring."""
+
+    def __init__(self, kind: ActorType, stream: str) -> None:
+        self.kind, self.stream = kind, stream
+        self.version = 0
+        self.dirty = False
+        self._instance = kind.create(self)
+        self._emitted: list[NewRecord] | None = None  # None: no command is running
+
+    def replay(self, history: Iterable[HistoryEvent]) -> None:
+        """Fold the stream's events, in order, from the first one.
+
+        Raises:
+            Nondeterminism: an event's type is not known here.
+            Bug: an event handler raised.
+        """
+        for _ in self.steps(history):
+            pass
+
+    def steps(self, history: Iterable[HistoryEvent]) -> Iterator[object]:
+        """Fold like `replay`, handing out each event after it was applied."""
+        handlers = self.kind.events
+        for recorded in history:
+            handler = handlers.get(recorded.type)
+            if handler is None:
+                raise Nondeterminism(
+                    self.stream,
+                    recorded.version,
+                    f"an event of type {recorded.type}",
+                    f"has no @event method for it (it has: {', '.join(sorted(handlers)) or 'none'})",
+                )
+            try:
+                event = handler.decode(recorded.data)
+                handler.function(self._instance, event)
+            except Exception as error:
+                raise Bug(f"{self.stream}: event {recorded.type} at version {recorded.version}: {error}") from error
+            self.version = recorded.version
+            yield event
+
+    def command(self, id: str, name: str, input: Raw) -> Turn:
+        """Handle a command whose name and arguments were checked with `kind.commands`.
+
+        Raises:
+            Bug: the handler raised something undeclared; the activation may be dirty.
+        """
+        handler = self.kind.command(name)
+        arguments = handler.signature.decode(input)
+        emitted: list[NewRecord] = []
+        self._emitted = emitted
+        try:
+            result = handler.function(self._instance, **arguments)
+            outcome = Outcome(result=Raw(handler.signature.encode_result(result)))
+        except Failure as refused:
+            self.dirty = bool(emitted)
+            return Turn(answers=[Answer(id, Outcome(error=error_info(refused)))])
+        except Exception as error:
+            self.dirty = bool(emitted)
+            raise Bug(f"{self.stream}: command {name} raised {type(error).__name__}: {error}") from error
+        finally:
+            self._emitted = None
+        self.version += len(emitted)
+        return Turn(events=emitted, answers=[Answer(id, outcome)])
+
+    def emit(self, event: object) -> None:
+        """Record and apply an event; see `actors.Actor.emit`."""
+        handler = self.kind.events.get(type(event).__name__)
+        if handler is None or handler.event_type is not type(event):
+            raise DefinitionError(
+                f"{self.kind.name} has no @event method for {type(event).__name__}: write one that applies it"
+            )
+        if self._emitted is None:
+            raise DefinitionError(
+                f"{self.kind.name}: emit belongs into a @command; queries and @event methods only read"
+            )
+        record = NewRecord(type(event).__name__, encode(event))
+        self._emitted.append(record)
+        handler.function(self._instance, event)
+
+    def query(self, name: str, input: Raw) -> bytes:
+        """Answer a query; raises like `Execution.query`."""
+        handler = self.kind.query(name)
+        arguments = handler.signature.decode(input)
+        try:
+            return handler.signature.encode_result(handler.function(self._instance, **arguments))
+        except Failure:
+            raise
+        except Exception as error:
+            raise Bug(f"query {name} of {self.stream} raised {type(error).__name__}: {error}") from error
+
+    def state(self) -> Any:
+        """Give the state as builtin values."""
+        return msgspec.to_builtins(self._instance.state)
+
+    def dispose(self) -> None:
+        """Nothing to release; for symmetry with `Execution`."""

@@ -1,0 +1,111 @@
+"""Errors of the model.
+
+ActorsError
+├── DefinitionError        an actor, workflow or task is written in a way that can't work; said at registration
+├── InvalidInput           what a caller sent can't be taken; nothing was stored
+│   ├── UnknownName        no such actor type, command, query or task
+│   ├── InvalidArguments   the arguments do not fit the signature
+│   ├── InvalidId          the id is not allowed
+│   └── PayloadRefused     malformed, too large, nested too deep, or not JSON (NaN)
+├── NotDurable             workflow code asked the event loop for something that can't be replayed
+├── Nondeterminism         the code does not do what the journal says it did
+└── Bug                    user code raised something that it did not declare; the instance is stuck, not failed
+
+Failure                    base of an application's own declared failures
+├── Rejected               a command or a start is refused for a business reason
+├── TaskError              a task failed for good and was not declared in `raises=`
+└── RunFailed              a workflow that was awaited has failed
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class ActorsError(Exception):
+    """Base of the errors that Perdure's model raises."""
+
+
+class DefinitionError(ActorsError):
+    """An actor, workflow or task is written in a way that can't work."""
+
+
+class InvalidInput(ActorsError):
+    """What a caller sent can't be taken. Nothing was stored; the same message will never be taken."""
+
+
+class UnknownName(InvalidInput):
+    """There is no actor type, command, query or task of that name here."""
+
+
+class InvalidArguments(InvalidInput):
+    """The arguments do not fit the signature."""
+
+
+class InvalidId(InvalidInput):
+    """The id is not allowed in a stream name."""
+
+
+class PayloadRefused(InvalidInput):
+    """The payload is malformed, too large, nested too deep, or holds what JSON can't."""
+
+
+class NotDurable(ActorsError):
+    """Workflow code asked the event loop for something that can't be replayed."""
+
+
+class Nondeterminism(ActorsError):
+    """The code does not do what the journal says it did.
+
+    `version` is the place in the stream, `recorded` what the journal has there, `wanted` what the code does now.
+    """
+
+    def __init__(self, stream: str, version: int, recorded: str, wanted: str) -> None:
+        super().__init__(
+            f"{stream}: at version {version} the journal has {recorded}, but the code now {wanted}. "
+            "Deploy code that does what was recorded; the instance goes on by itself"
+        )
+        self.stream, self.version, self.recorded, self.wanted = stream, version, recorded, wanted
+
+
+class Bug(ActorsError):
+    """User code raised something that it did not declare. `__cause__` is what it raised."""
+
+
+class Failure(Exception):
+    """Base of an application's declared failures: raising one fails the task, command or run it is raised in.
+
+    Any other exception counts as a mistake in the code: a task retries it, an instance waits for a fix.
+
+    Args:
+        message: for people.
+        details: for programs; anything that JSON can hold.
+    """
+
+    def __init__(self, message: str = "", details: Any = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+
+
+class Rejected(Failure):
+    """A command is refused for a business reason. It leaves no event behind."""
+
+
+class TaskError(Failure):
+    """A task failed for good, with an error that it does not declare in `raises=`.
+
+    `type` names the error as the worker saw it (`ValueError`, `TaskTimeout`, …).
+    """
+
+    def __init__(self, task: str, type: str, message: str, details: Any = None) -> None:
+        super().__init__(f"task {task} failed: {type}: {message}", details)
+        self.task, self.type = task, type
+
+
+class RunFailed(Failure):
+    """A workflow failed; `type` names the declared failure that ended it."""
+
+    def __init__(self, stream: str, type: str, message: str, details: Any = None) -> None:
+        super().__init__(f"{stream} failed: {type}: {message}", details)
+        self.stream, self.type = stream, type

@@ -1,0 +1,57 @@
+"""Exceptions as values, and back."""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any
+
+from msgspec import Raw
+
+from actors.codec import encode
+from actors.errors import Failure, PayloadRefused, TaskError
+from actors.journal import ErrorInfo
+
+MAX_MESSAGE = 10_000
+MAX_FRAMES = 30
+
+
+def error_info(error: BaseException) -> ErrorInfo:
+    """Describe an exception. A declared failure carries its details; any other one says where it was raised."""
+    if isinstance(error, Failure):
+        type_name = error.type if isinstance(error, TaskError) else type(error).__name__
+        return ErrorInfo(type_name, _message(error), _details(error.details))
+    return ErrorInfo(type(error).__name__, _message(error), trace=_trace(error))
+
+
+def failure(declared: dict[str, type[Failure]], task: str, info: ErrorInfo) -> Failure:
+    """Make the exception that workflow code sees for a failed task: of the declared class, else a `TaskError`."""
+    details = info.details_value()
+    if (declared_class := declared.get(info.type)) is None:
+        return TaskError(task, info.type, info.message, details)
+    error = declared_class.__new__(declared_class)  # its constructor may ask for what did not travel
+    Failure.__init__(error, info.message, details)
+    return error
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)[:MAX_MESSAGE]
+    except Exception:  # noqa: BLE001 - a user's own __str__ must not hide the error that it describes
+        return f"<a {type(error).__name__} that can't be shown>"
+
+
+def _details(details: Any) -> Raw | None:
+    if details is None:
+        return None
+    try:
+        return Raw(encode(details))
+    except PayloadRefused as refused:
+        return Raw(encode(f"<details that can't be kept: {refused}>"))
+
+
+def _trace(error: BaseException) -> str:
+    # Without source lines: reading files is I/O, and the place is enough to find them.
+    frames = traceback.StackSummary.extract(
+        traceback.walk_tb(error.__traceback__), limit=-MAX_FRAMES, lookup_lines=False
+    )
+    return "\n".join(f'File "{frame.filename}", line {frame.lineno}, in {frame.name}' for frame in frames)

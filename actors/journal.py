@@ -1,0 +1,201 @@
+"""The runtime's own events in a workflow's stream.
+
+There are two sorts. A *fact* came from outside and is fed to the code: the run was started, a command came, a
+task ended, a timer fired. A *decision* is what the code asked for in answer. A turn appends one fact and then its
+decisions, so replaying means: feed each fact, and compare what the code decides with the decisions that follow.
+
+Tasks, timers and other awaited operations share one numbering within a stream, in the order the code asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import msgspec
+from msgspec import Raw, Struct
+
+from actors.codec import decode_any, decoder
+
+
+class ErrorInfo(Struct, gc=False, omit_defaults=True, frozen=True):
+    """An error as it travels: its type's name, a message for people, details for programs, a traceback."""
+
+    type: str
+    message: str
+    details: Raw | None = None
+    trace: str | None = None
+
+    def details_value(self) -> Any:
+        """Give the details as builtin values, None when there are none."""
+        return None if self.details is None else decode_any(self.details)
+
+
+class JournalEvent(Struct, gc=False, omit_defaults=True):
+    """Base of journal events. The class name is the event's type in the log."""
+
+    is_fact: ClassVar[bool] = False
+
+    def title(self) -> str:
+        """Name the event and what it is about, for messages and listings."""
+        return type(self).__name__
+
+
+class Fact(JournalEvent):
+    """Came from outside; is fed to the code."""
+
+    is_fact: ClassVar[bool] = True
+
+
+class RunStarted(Fact):
+    """The instance was created with these arguments."""
+
+    input: Raw
+    command_id: str | None = None
+
+
+class CommandReceived(Fact):
+    """A command was accepted."""
+
+    id: str
+    name: str
+    input: Raw
+
+    def title(self) -> str:
+        return f"CommandReceived({self.name})"
+
+
+class TaskCompleted(Fact):
+    """A task gave its result. `name` is kept for local tasks, which have no `TaskScheduled`."""
+
+    task: int
+    result: Raw
+    name: str | None = None
+
+    def title(self) -> str:
+        return f"TaskCompleted(#{self.task}{_of(self.name)})"
+
+
+class TaskFailed(Fact):
+    """A task failed for good."""
+
+    task: int
+    error: ErrorInfo
+    attempts: int = 1
+    name: str | None = None
+
+    def title(self) -> str:
+        return f"TaskFailed(#{self.task}{_of(self.name)}: {self.error.type})"
+
+
+class TaskAttemptFailed(Fact):
+    """One attempt of a task failed and another follows. The code does not see it."""
+
+    task: int
+    attempt: int
+    error: ErrorInfo
+    retry_at: float  # seconds since the epoch
+
+    def title(self) -> str:
+        return f"TaskAttemptFailed(#{self.task}, attempt {self.attempt}: {self.error.type})"
+
+
+class TimerFired(Fact):
+    """A durable timer came due."""
+
+    timer: int
+
+    def title(self) -> str:
+        return f"TimerFired(#{self.timer})"
+
+
+class Stuck(Fact):
+    """The code could not go on because of a mistake in it. Facts are still recorded; no decisions are."""
+
+    error: ErrorInfo
+
+    def title(self) -> str:
+        return f"Stuck({self.error.type})"
+
+
+class Resumed(Fact):
+    """The code went on after it was stuck; the decisions that it owed follow."""
+
+
+class TaskScheduled(JournalEvent):
+    """The code wants a task done by a worker."""
+
+    task: int
+    name: str
+    input: Raw
+
+    def title(self) -> str:
+        return f"TaskScheduled(#{self.task} {self.name})"
+
+
+class TimerSet(JournalEvent):
+    """The code waits for a time, given in seconds since the epoch."""
+
+    timer: int
+    due: float
+
+    def title(self) -> str:
+        return f"TimerSet(#{self.timer})"
+
+
+class CommandCompleted(JournalEvent):
+    """A command's handler returned."""
+
+    id: str
+    result: Raw
+
+    def title(self) -> str:
+        return f"CommandCompleted({self.id})"
+
+
+class CommandFailed(JournalEvent):
+    """A command's handler raised a declared failure."""
+
+    id: str
+    error: ErrorInfo
+
+    def title(self) -> str:
+        return f"CommandFailed({self.id}: {self.error.type})"
+
+
+class RunCompleted(JournalEvent):
+    """The run returned: the instance is finished."""
+
+    result: Raw
+
+
+class RunFailed(JournalEvent):
+    """The run raised a declared failure: the instance is finished."""
+
+    error: ErrorInfo
+
+    def title(self) -> str:
+        return f"RunFailed({self.error.type})"
+
+
+def _of(name: str | None) -> str:
+    return f" {name}" if name else ""
+
+
+_EVENTS: tuple[type[JournalEvent], ...] = (
+    RunStarted, CommandReceived, TaskCompleted, TaskFailed, TaskAttemptFailed, TimerFired, Stuck, Resumed,
+    TaskScheduled, TimerSet, CommandCompleted, CommandFailed, RunCompleted, RunFailed,
+)  # fmt: skip
+_DECODERS: dict[str, Callable[[bytes | Raw], JournalEvent]] = {event.__name__: decoder(event) for event in _EVENTS}
+_encode = msgspec.json.Encoder().encode
+
+
+def encode_event(event: JournalEvent) -> bytes:
+    """Give a journal event as JSON."""
+    return _encode(event)
+
+
+def decode_event(type: str, data: bytes) -> JournalEvent | None:
+    """Read a journal event; None when the type is not one of the journal's."""
+    decode = _DECODERS.get(type)
+    return None if decode is None else decode(data)

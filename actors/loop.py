@@ -1,0 +1,240 @@
+"""The deterministic event loop that workflow code runs on.
+
+It is an ordinary asyncio loop with the outside taken away: a queue of ready callbacks, a clock that stands still
+during a turn, and timers that are handed to the journal. asyncio's own `gather`, `TaskGroup`, `wait_for`,
+`timeout`, `sleep`, `Event`, `Lock`, `Semaphore` and `Queue` need no more than that, so they are durable as they are.
+
+It runs *inside* a real loop, to quiescence, without ever waiting: `run_until_idle` swaps itself in as the running
+loop and back again. All that enters comes through the execution that owns it, in journal order; so the order of
+its callbacks, and thereby everything that the code does, is a function of the journal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import events
+from asyncio.tasks import _enter_task, _leave_task
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from typing import Any, NoReturn, Protocol, TypeVar
+from weakref import WeakSet
+
+from actors.errors import NotDurable
+
+T = TypeVar("T")
+
+MAX_STEPS = 5_000_000  # callbacks in one turn; code that goes on for ever must not hold its node for ever
+
+
+class Host(Protocol):
+    """The execution that owns a loop: whatever the code asks for that must be journaled goes to it."""
+
+    def timer_set(self, timer: DurableTimer) -> int:
+        """Take a timer that the code waits for; gives its number."""
+        ...
+
+    def timer_cleared(self, timer: DurableTimer) -> None:
+        """Hear that a timer is no longer waited for."""
+        ...
+
+    def call_task(self, task: Any, input: bytes) -> Coroutine[Any, Any, Any]:
+        """Schedule a task (an `actors.task.Task`) with encoded arguments, and await its result."""
+        ...
+
+
+class DurableTimer(asyncio.TimerHandle):
+    """A timer of workflow code. `number` is its place in the stream's numbering."""
+
+    __slots__ = ("number",)
+    number: int
+
+
+class DurableLoop(asyncio.AbstractEventLoop):
+    """See the module's docstring. Sockets, threads, executors, signals and subprocesses raise `NotDurable`."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self._ready: deque[asyncio.Handle] = deque()
+        self._conditions: list[tuple[Callable[[], Any], asyncio.Future[None]]] = []
+        self._tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
+        self._now = 0.0
+        self._closed = False
+        self.unhandled: list[dict[str, Any]] = []
+
+    # -- driven by the execution --------------------------------------------------------------------------
+
+    def advance(self, now: float) -> None:
+        """Move the clock to the time of the fact that comes next; it never goes back."""
+        self._now = max(self._now, now)
+
+    def fire(self, timer: DurableTimer) -> None:
+        """Let a timer that came due run its callback in the next turn."""
+        self._ready.append(timer)
+
+    def run_until_idle(self) -> None:
+        """Run callbacks until none is ready and no condition that is waited for holds.
+
+        Raises:
+            NotDurable: the code does not come to rest.
+        """
+        outer = events._get_running_loop()
+        outer_task = None if outer is None else asyncio.current_task(outer)
+        if outer is not None and outer_task is not None:
+            _leave_task(outer, outer_task)
+        events._set_running_loop(self)
+        try:
+            self._run()
+        finally:
+            events._set_running_loop(outer)
+            if outer is not None and outer_task is not None:
+                _enter_task(outer, outer_task)
+
+    def _run(self) -> None:
+        ready, steps = self._ready, MAX_STEPS
+        while ready or self._resolve_condition():
+            while ready:
+                handle = ready.popleft()
+                if not handle._cancelled:
+                    handle._run()
+                steps -= 1
+                if not steps:
+                    raise NotDurable(
+                        f"the code did not come to rest in {MAX_STEPS} steps: it never waits for a task, "
+                        "a timer, a command or a condition"
+                    )
+
+    def when(self, condition: Callable[[], Any]) -> asyncio.Future[None]:
+        """Give a future that is done as soon as a condition holds; it holds still when the waiter goes on."""
+        future = self.create_future()
+        self._conditions.append((condition, future))
+        return future
+
+    @property
+    def conditions(self) -> int:
+        """How many conditions are waited for."""
+        return len(self._conditions)
+
+    def _resolve_condition(self) -> bool:
+        # One at a time: what a woken waiter does may make the next condition false again.
+        for index, (condition, future) in enumerate(self._conditions):
+            if future.done():
+                del self._conditions[index]
+                return True
+            try:
+                holds = condition()
+            except Exception as error:  # noqa: BLE001 - the user's condition; its error belongs to the waiter
+                future.set_exception(error)
+            else:
+                if not holds:
+                    continue
+                future.set_result(None)
+            del self._conditions[index]
+            return True
+        return False
+
+    def dispose(self) -> None:
+        """End every coroutine without running it further; nothing that its clean-up asks for has an effect."""
+        self._closed = True
+        self._ready.clear()
+        self._conditions.clear()
+        for task in list(self._tasks):
+            if not task.done():
+                task._log_destroy_pending = False  # type: ignore[attr-defined]  # it is dropped on purpose
+                _close(task.get_coro())
+        self._ready.clear()
+
+    # -- what asyncio asks of a loop ----------------------------------------------------------------------
+
+    def time(self) -> float:
+        return self._now
+
+    def call_soon(  # type: ignore[override]  # a looser callback type than typeshed's
+        self, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    def call_later(  # type: ignore[override]  # a looser callback type than typeshed's
+        self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        return self.call_at(self._now + delay, callback, *args, context=context)
+
+    def call_at(  # type: ignore[override]  # a looser callback type than typeshed's
+        self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        timer = DurableTimer(when, callback, args, self, context)
+        timer.number = 0
+        if when <= self._now:
+            self._ready.append(timer)
+        elif not self._closed:
+            timer.number = self.host.timer_set(timer)
+        return timer
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        if not self._closed and isinstance(handle, DurableTimer) and handle.number:
+            self.host.timer_cleared(handle)
+
+    def create_future(self) -> asyncio.Future[Any]:
+        return asyncio.Future(loop=self)
+
+    def create_task(  # type: ignore[override]  # typeshed's generator form is not for users
+        self, coro: Coroutine[Any, Any, T], *, name: str | None = None, context: Context | None = None, **_: Any
+    ) -> asyncio.Task[T]:
+        # A name of its own keeps asyncio's global counter, which would differ on replay, out of the code's sight.
+        task = asyncio.Task(coro, loop=self, name=name or getattr(coro, "__qualname__", "task"), context=context)
+        self._tasks.add(task)
+        return task
+
+    def get_debug(self) -> bool:
+        return False
+
+    def is_running(self) -> bool:
+        return not self._closed
+
+    def is_closed(self) -> bool:
+        return self._closed
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        self.unhandled.append(context)
+
+    def get_task_factory(self) -> None:
+        return None
+
+
+def _close(coroutine: Any) -> None:
+    try:
+        coroutine.close()
+    except Exception:  # noqa: BLE001 - the user's clean-up code of an instance that is being unloaded
+        return
+
+
+def _refuse(name: str, instead: str) -> Callable[..., NoReturn]:
+    def refused(*_: object, **__: object) -> NoReturn:
+        raise NotDurable(f"workflow code can't use loop.{name}(): it can't be replayed. {instead}")
+
+    return refused
+
+
+_TASK = "Put it into a @task function and await that."
+_SAME_THREAD = "Workflow code runs in one thread; use asyncio's own primitives."
+_OWNED = "The runtime drives this loop."
+_INSTEAD: dict[str, tuple[str, ...]] = {
+    _TASK: (
+        "run_in_executor", "set_default_executor", "getaddrinfo", "getnameinfo", "create_connection", "create_server",
+        "create_unix_connection", "create_unix_server", "create_datagram_endpoint", "connect_accepted_socket",
+        "connect_read_pipe", "connect_write_pipe", "subprocess_shell", "subprocess_exec", "sendfile", "start_tls",
+        "sock_recv", "sock_recv_into", "sock_recvfrom", "sock_recvfrom_into", "sock_sendall", "sock_sendto",
+        "sock_connect", "sock_accept", "sock_sendfile", "add_reader", "remove_reader", "add_writer", "remove_writer",
+    ),
+    _SAME_THREAD: ("call_soon_threadsafe",),
+    _OWNED: (
+        "run_forever", "run_until_complete", "stop", "close", "shutdown_asyncgens", "shutdown_default_executor",
+        "set_task_factory", "set_exception_handler", "get_exception_handler", "default_exception_handler",
+        "set_debug", "add_signal_handler", "remove_signal_handler",
+    ),
+}  # fmt: skip
+for _instead, _names in _INSTEAD.items():
+    for _name in _names:
+        setattr(DurableLoop, _name, _refuse(_name, _instead))

@@ -1,0 +1,153 @@
+"""Types are the schema: a function's annotations say what its JSON arguments may be."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Any, get_type_hints
+
+import msgspec
+from msgspec import Raw
+
+from actors.codec import decoder, encode
+from actors.errors import DefinitionError, InvalidArguments, PayloadRefused
+
+
+class Signature:
+    """The arguments and the result of one function, convertible to and from JSON.
+
+    Arguments travel as an object by name (`{"tracking": "x"}`), so that a parameter with a default can be added
+    later; a list by position is taken too.
+    """
+
+    def __init__(self, function: Callable[..., Any], owner: str, *, skip_first: bool) -> None:
+        """Read a function's signature.
+
+        Args:
+            function: what to read.
+            owner: how messages name it, for example `ProcessOrder.fulfil`.
+            skip_first: whether the first parameter is `self`.
+
+        Raises:
+            DefinitionError: a parameter can't be named in JSON, or a type can't be made from it.
+        """
+        self.owner = owner
+        hints = _hints(function, owner)
+        parameters = list(inspect.signature(function).parameters.values())[1 if skip_first else 0 :]
+        self._signature = inspect.Signature([p.replace(annotation=inspect.Parameter.empty) for p in parameters])
+        fields: list[Any] = []
+        for parameter in parameters:
+            if parameter.kind not in _NAMED:
+                raise DefinitionError(
+                    f"{owner}: parameter {parameter} can't be filled from JSON; give each argument a name of its own"
+                )
+            field: tuple[Any, ...] = (parameter.name, hints.get(parameter.name, Any))
+            if parameter.default is not inspect.Parameter.empty:
+                field += (msgspec.field(default_factory=partial(_same, parameter.default)),)
+            fields.append(field)
+        self.parameters: tuple[str, ...] = tuple(name for name, *_ in fields)
+        self.result_type: Any = hints.get("return", Any)
+        self._by_name, self._by_position = self._decoders(fields)
+        self._decode_result = decoder(_checked_type(self.result_type, f"{owner}: the result"))
+
+    def encode(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+        """Give call arguments as a JSON object.
+
+        Raises:
+            InvalidArguments: they do not fit the parameters.
+        """
+        try:
+            bound = self._signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise InvalidArguments(f"{self.owner}: {error}") from None
+        try:
+            return encode(bound.arguments)
+        except PayloadRefused as error:
+            raise InvalidArguments(f"{self.owner}: {error}") from error
+
+    def decode(self, data: bytes | Raw) -> dict[str, Any]:
+        """Read JSON arguments; gives the keyword arguments for the call.
+
+        Raises:
+            InvalidArguments: one is missing, unknown, or of another type.
+        """
+        listed = bytes(memoryview(data)[:1]) == b"["
+        try:
+            arguments = (self._by_position if listed else self._by_name)(data)
+        except PayloadRefused as error:
+            raise InvalidArguments(f"{self.owner}({', '.join(self.parameters)}): {error}") from None
+        return {name: getattr(arguments, name) for name in self.parameters}
+
+    def encode_result(self, value: object) -> bytes:
+        """Give a result as JSON, checked against the annotation; raises `PayloadRefused`."""
+        data = encode(value)
+        try:
+            self._decode_result(data)
+        except PayloadRefused as error:
+            raise PayloadRefused(f"{self.owner} returned what its annotation does not allow: {error}") from None
+        return data
+
+    def decode_result(self, data: bytes | Raw) -> Any:
+        """Read a result as the annotated type; raises `PayloadRefused`."""
+        return self._decode_result(data)
+
+    def _decoders(self, fields: list[Any]) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+        for name, type_, *_ in fields:
+            _checked_type(type_, f"{self.owner}: parameter {name}")
+        # Required parameters stand before optional ones in a struct by position; keyword-only ones may not.
+        title = self.owner.replace(".", "_")
+        by_name = msgspec.defstruct(title, fields, kw_only=True, gc=False, forbid_unknown_fields=True)
+        by_position = msgspec.defstruct(
+            title, sorted(fields, key=len), array_like=True, gc=False, forbid_unknown_fields=True
+        )
+        return decoder(by_name), decoder(by_position)
+
+
+_NAMED = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _hints(function: Callable[..., Any], owner: str) -> dict[str, Any]:
+    try:
+        return get_type_hints(function, include_extras=True)
+    except NameError as error:
+        raise DefinitionError(
+            f"{owner}: the annotation {error.name!r} can't be found; import it where the function is defined "
+            "(not only under TYPE_CHECKING): types are read at run time"
+        ) from error
+
+
+def _checked_type(type_: Any, where: str) -> Any:
+    try:
+        msgspec.json.Decoder(type_)
+        custom = _custom_type(msgspec.inspect.type_info(type_), set())
+    except (TypeError, NameError, RecursionError) as error:
+        raise DefinitionError(f"{where}: {type_} can't be made from JSON: {error}") from error
+    if custom is not None:
+        raise DefinitionError(
+            f"{where}: {custom.__name__} can't be made from JSON; use builtins, a dataclass, a msgspec.Struct, "
+            "an enum, or a pydantic model"
+        )
+    return type_
+
+
+def _custom_type(info: msgspec.inspect.Type, seen: set[int]) -> type | None:
+    """Find a class that neither msgspec nor pydantic can make, anywhere inside a type."""
+    stack: list[Any] = [info]
+    while stack:
+        part = stack.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        if isinstance(part, msgspec.inspect.CustomType):
+            if not hasattr(part.cls, "model_validate"):
+                return part.cls
+        elif isinstance(part, msgspec.inspect.Type | msgspec.inspect.Field):
+            stack.extend(getattr(part, name) for name in part.__struct_fields__)
+        elif isinstance(part, tuple):
+            stack.extend(part)
+    return None

@@ -1,0 +1,95 @@
+"""A turn: what one message made an instance do. History and a message go in, a turn comes out; the runtime makes
+it durable and only then lets its effects leave the node.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from msgspec import Raw, Struct
+
+from actors.journal import ErrorInfo, TaskScheduled
+
+
+class HistoryEvent(Protocol):
+    """What replay reads of a recorded event."""
+
+    @property
+    def version(self) -> int:
+        """Place in the stream, from 1."""
+        ...
+
+    @property
+    def type(self) -> str:
+        """Name of the event's type."""
+        ...
+
+    @property
+    def data(self) -> bytes:
+        """UTF-8 JSON."""
+        ...
+
+    @property
+    def recorded_at(self) -> Any:
+        """An aware datetime."""
+        ...
+
+
+class NewRecord(Struct, gc=False):
+    """An event to append: its type's name and its JSON."""
+
+    type: str
+    data: bytes
+
+
+class Outcome(Struct, gc=False):
+    """How a command or a run ended: with a result, or with a declared failure."""
+
+    result: Raw | None = None
+    error: ErrorInfo | None = None
+
+
+class Answer(Struct, gc=False):
+    """The outcome of one command."""
+
+    command_id: str
+    outcome: Outcome
+
+
+class LocalCall(Struct, gc=False):
+    """A local task to run in the node once the turn is durable."""
+
+    task: int
+    name: str
+    input: bytes
+
+
+class TimerRow(Struct, gc=False, frozen=True):
+    """A timer to keep or to drop: its number in the stream, and when it is due in seconds since the epoch."""
+
+    number: int
+    due: float
+
+
+class LogLine(Struct, gc=False):
+    """Something that user code logged; said once, never on replay."""
+
+    level: str
+    event: str
+    fields: dict[str, Any]
+
+
+class Turn(Struct):
+    """What one message made an instance do. Events are in order; everything else is their consequence."""
+
+    events: list[NewRecord] = []
+    answers: list[Answer] = []
+    tasks: list[TaskScheduled] = []  # to hand to workers
+    tasks_closed: list[int] = []  # nobody waits for these any more
+    local_calls: list[LocalCall] = []
+    timers_set: list[TimerRow] = []
+    timers_cleared: list[TimerRow] = []
+    finished: Outcome | None = None
+    stuck: ErrorInfo | None = None
+    resumed: bool = False
+    logs: list[LogLine] = []

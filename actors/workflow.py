@@ -1,0 +1,112 @@
+"""`Workflow`: an actor with a durable coroutine `run`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from random import Random
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from uuid import UUID
+
+from actors.names import split_stream
+
+if TYPE_CHECKING:
+    from actors.loop import DurableLoop
+
+
+class Surroundings(Protocol):
+    """What a workflow instance reaches of the execution that runs it."""
+
+    stream: str
+    loop: DurableLoop
+    random: Random
+
+    def log(self, level: str, event: str, fields: dict[str, Any]) -> None:
+        """Take a line for the log."""
+        ...
+
+
+class WorkflowLog:
+    """A structured log for workflow code: each line is said once, never again on replay."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._surroundings = surroundings
+
+    def debug(self, event: str, **fields: Any) -> None:
+        """Log at level debug; fields must be JSON-like."""
+        self._surroundings.log("debug", event, fields)
+
+    def info(self, event: str, **fields: Any) -> None:
+        """Log at level info; fields must be JSON-like."""
+        self._surroundings.log("info", event, fields)
+
+    def warning(self, event: str, **fields: Any) -> None:
+        """Log at level warning; fields must be JSON-like."""
+        self._surroundings.log("warning", event, fields)
+
+    def error(self, event: str, **fields: Any) -> None:
+        """Log at level error; fields must be JSON-like."""
+        self._surroundings.log("error", event, fields)
+
+
+class Workflow:
+    """Base of workflows. Write `async def run(self, …)`, and `@command` and `@query` methods as needed.
+
+    `run` is replayed from the journal, so it must do the same each time: work in the outside world goes into
+    `@task` functions, time comes from `self.now()`, chance from `self.random` and `self.uuid()`. Plain attributes are
+    the instance's state. A subclass may set another type name than its own: `class Order(Workflow, name="order")`.
+    """
+
+    type_name: ClassVar[str]
+    _perdure: Surroundings
+
+    if TYPE_CHECKING:
+        # Any signature: `run` takes what the workflow needs.
+        run: Callable[..., Any]
+
+    def __init_subclass__(cls, *, name: str | None = None, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.type_name = name or cls.__name__
+
+    @property
+    def id(self) -> str:
+        """The instance's id: the part of its stream's name after the slash."""
+        return split_stream(self._perdure.stream)[1]
+
+    @property
+    def log(self) -> WorkflowLog:
+        """A log whose lines are not repeated on replay."""
+        return WorkflowLog(self._perdure)
+
+    @property
+    def random(self) -> Random:
+        """Random numbers that are the same on replay (seeded with the stream's name; not for secrets)."""
+        return self._perdure.random
+
+    def uuid(self) -> UUID:
+        """Give a random UUID that is the same on replay."""
+        return UUID(int=self._perdure.random.getrandbits(128), version=4)
+
+    def now(self) -> datetime:
+        """Give the time of the current turn, in UTC: the same on replay."""
+        return datetime.fromtimestamp(self._perdure.loop.time(), UTC)
+
+    async def until(self, condition: Callable[[], Any], timeout: float | None = None) -> None:
+        """Wait until a condition over the instance's own state holds; it still holds when this returns.
+
+        Args:
+            condition: called often, must be quick and change nothing.
+            timeout: seconds, a durable timer; None waits for ever.
+
+        Raises:
+            TimeoutError: the condition did not hold in time.
+        """
+        if condition():
+            return
+        future = self._perdure.loop.when(condition)
+        if timeout is None:
+            await future
+        else:
+            async with asyncio.timeout(timeout):
+                await future
