@@ -1,0 +1,154 @@
+"""The messages that travel through a transport: UTF-8 JSON objects, told apart by their field `op`.
+
+`MESSAGES.md` at the top level describes them for publishers in other languages. Unknown fields are ignored, so that
+a newer publisher can talk to an older node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+from msgspec import Raw, Struct
+
+from actors.codec import check, decoder
+from actors.journal import ErrorInfo
+
+EMPTY = Raw(b"{}")
+
+
+class Addressed(Struct, gc=False, omit_defaults=True, kw_only=True, tag_field="op"):
+    """A message for one actor, `type/id`."""
+
+    type: str
+    id: str
+    correlation_id: str | None = None
+
+    @property
+    def stream(self) -> str:
+        """The stream that it is for."""
+        return f"{self.type}/{self.id}"
+
+
+class ReplyWhen(StrEnum):
+    """When a start is answered: as soon as it is durable, or when the run has ended."""
+
+    ACCEPTED = "accepted"
+    COMPLETED = "completed"
+
+
+class Start(Addressed, tag="start"):
+    """Create a workflow instance. The id is its idempotency key: a second start with the same input attaches."""
+
+    input: Raw = EMPTY
+    command_id: str | None = None
+    reply_when: ReplyWhen = ReplyWhen.ACCEPTED
+
+
+class Send(Addressed, tag="command"):
+    """Give an actor a command. `command_id` is the idempotency key."""
+
+    name: str
+    command_id: str
+    input: Raw = EMPTY
+    sent_at: datetime | None = None
+
+
+class Ask(Addressed, tag="query"):
+    """Ask an actor a query."""
+
+    name: str
+    input: Raw = EMPTY
+
+
+class AwaitResult(Addressed, tag="result"):
+    """Ask for a workflow's result; answered when it has one."""
+
+
+class TaskOutcome(Addressed, tag="outcome"):
+    """A worker tells how an attempt of a task ended: `result`, or `error`."""
+
+    task: int
+    attempt: int
+    result: Raw | None = None
+    error: ErrorInfo | None = None
+    retryable: bool = True
+
+
+Inbound = Start | Send | Ask | AwaitResult | TaskOutcome
+
+
+class TaskMessage(Struct, gc=False, omit_defaults=True, kw_only=True):
+    """A task for a worker."""
+
+    stream: str
+    partition: int
+    task: int
+    attempt: int
+    name: str
+    input: Raw
+    correlation_id: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The idempotency key: the same for every attempt."""
+        return f"{self.stream}#{self.task}"
+
+
+class Status(StrEnum):
+    """What a reply says."""
+
+    OK = "ok"
+    FAILED = "failed"
+    INVALID = "invalid"
+    NOT_FOUND = "not_found"
+    CONFLICT = "conflict"
+    FINISHED = "finished"
+    TOO_OLD = "too_old"
+    QUARANTINED = "quarantined"
+    STUCK = "stuck"
+
+
+class Reply(Struct, gc=False, omit_defaults=True):
+    """An answer. `result` with status ok, `error` with every other one."""
+
+    status: Status
+    result: Raw | None = None
+    error: ErrorInfo | None = None
+
+
+_decode_inbound: Callable[[bytes | Raw], Inbound] = decoder(Inbound)
+_decode_task: Callable[[bytes | Raw], TaskMessage] = decoder(TaskMessage)
+_decode_reply: Callable[[bytes | Raw], Reply] = decoder(Reply)
+_encode = msgspec.json.Encoder().encode
+
+
+def encode_message(message: Inbound | TaskMessage | Reply) -> bytes:
+    """Give a message as JSON."""
+    return _encode(message)
+
+
+def decode_inbound(body: bytes) -> Inbound:
+    """Read a message for an actor; raises `actors.PayloadRefused` with what is wrong with it."""
+    check(body)
+    return _decode_inbound(body)
+
+
+def decode_task(body: bytes) -> TaskMessage:
+    """Read a task; raises `actors.PayloadRefused`."""
+    check(body)
+    return _decode_task(body)
+
+
+def decode_reply(body: bytes) -> Reply:
+    """Read a reply; raises `actors.PayloadRefused`."""
+    return _decode_reply(body)
+
+
+def error_reply(status: Status, error: BaseException | ErrorInfo, type: str = "") -> Reply:
+    """Make a reply that carries an error."""
+    if isinstance(error, ErrorInfo):
+        return Reply(status, error=error)
+    return Reply(status, error=ErrorInfo(type or error.__class__.__name__, str(error)))
