@@ -11,6 +11,7 @@ from eventstore.errors import (
     WrongExpectedVersion,
 )
 from eventstore.memory import MemoryLeases, MemoryStore
+from eventstore.postgres import PostgresLeases, PostgresStore, migrate, migrate_store, schema_state
 from eventstore.records import (
     Commit,
     Direction,
@@ -49,6 +50,8 @@ __all__ = [
     "MemoryStore",
     "NewEvent",
     "OutboxMessage",
+    "PostgresLeases",
+    "PostgresStore",
     "Quarantined",
     "RecordedEvent",
     "Redelivery",
@@ -60,4 +63,7 @@ __all__ = [
     "TimerKey",
     "UnserialisableInput",
     "WrongExpectedVersion",
+    "migrate",
+    "migrate_store",
+    "schema_state",
 ]

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from eventstore.clock import Clock, utc_now
 from eventstore.decision import decide
 from eventstore.errors import CommitRefused
-from eventstore.memory.log import Log, Partition, Stream
+from eventstore.memory.log import Log, Partition
 from eventstore.records import (
     Commit,
     Direction,
