@@ -41,6 +41,9 @@ class App:
             if function.name in self.tasks:
                 raise DefinitionError(f"two tasks are named {function.name}; give one of them `name=`")
             self.tasks[function.name] = function
+        for kind in self.types.values():
+            if isinstance(kind, WorkflowType):
+                kind.tasks = self.tasks
 
     @property
     def task_queues(self) -> frozenset[str]:

@@ -12,6 +12,7 @@ from actors.errors import DefinitionError, UnknownName
 from actors.handlers import Handler, handlers, marked
 from actors.names import TYPE_NAME
 from actors.signature import Signature
+from actors.task import Task
 from actors.workflow import Surroundings, Workflow
 
 
@@ -48,6 +49,7 @@ class WorkflowType(_Definition):
         if marked(cls, "event"):
             raise DefinitionError(f"{self.name}: @event is for actors; a workflow's state is rebuilt by running it")
         _check_init(cls, self.name)
+        self.tasks: dict[str, Task[..., Any]] = {}  # what its code may call; the app fills it in
         self.run_signature = Signature(run, f"{self.name}.run", skip_first=True)
 
     def create(self, surroundings: Surroundings) -> Workflow:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from inspect import isawaitable
 from random import Random
 from typing import Any
@@ -24,7 +25,7 @@ from typing import Any
 from msgspec import Raw
 
 from actors.definition import WorkflowType
-from actors.errors import Bug, Failure, Nondeterminism, NotDurable
+from actors.errors import Bug, DefinitionError, Failure, Nondeterminism, NotDurable
 from actors.failures import error_info, failure
 from actors.journal import (
     CommandCompleted,
@@ -59,7 +60,6 @@ class Execution:
     def __init__(self, kind: WorkflowType, stream: str) -> None:
         self.kind, self.stream = kind, stream
         self.loop = DurableLoop(self)  # type: ignore[abstract]  # the refused methods are added by name
-        self.random = Random(stream)  # noqa: S311 - repeatable on purpose
         self.ledger = Ledger()
         self.broken: ErrorInfo | None = None
         self._instance = kind.create(self)
@@ -76,6 +76,11 @@ class Execution:
         self._turn = Turn()
 
     # -- what the runtime asks ----------------------------------------------------------------------------
+
+    @cached_property
+    def random(self) -> Random:
+        """Random numbers for the code, the same in every replay; made when asked for, as one costs 2.5 KB."""
+        return Random(self.stream)  # noqa: S311 - repeatable on purpose
 
     @property
     def version(self) -> int:
@@ -218,6 +223,8 @@ class Execution:
 
     async def call_task(self, task: Task[Any, Any], input: bytes) -> Any:
         """Schedule a task and await its result; see `actors.loop.Host`."""
+        if self.kind.tasks.get(task.name) is not task:
+            raise DefinitionError(f"task {task.name} is not registered: name it in App(tasks=[…])")
         number = self._number()
         future: asyncio.Future[Raw] = self.loop.create_future()
         self._waiting[number] = (task, future)

@@ -37,6 +37,16 @@ class OpenTask:
         self.attempt = 1
 
 
+class TakenCommand:
+    """A command that was accepted, and its outcome once it has one."""
+
+    __slots__ = ("outcome", "received")
+
+    def __init__(self, received: CommandReceived) -> None:
+        self.received = received
+        self.outcome: Outcome | None = None
+
+
 class Ledger:
     """A fold over journal events. `version` counts all of them."""
 
@@ -48,7 +58,7 @@ class Ledger:
         self.tasks: dict[int, OpenTask] = {}
         self.ended: set[int] = set()  # local tasks with a recorded outcome; they have no TaskScheduled
         self.timers: dict[int, float] = {}  # number -> due
-        self.commands: dict[str, Outcome | None] = {}  # every command id; None: not answered yet
+        self.commands: dict[str, TakenCommand] = {}  # by command id
         self.outcome: Outcome | None = None
         self.stuck = False
 
@@ -77,11 +87,11 @@ class Ledger:
             case TimerFired():
                 self.timers.pop(event.timer, None)
             case CommandReceived():
-                self.commands[event.id] = None
+                self.commands[event.id] = TakenCommand(event)
             case CommandCompleted():
-                self.commands[event.id] = Outcome(result=event.result)
+                self.commands[event.id].outcome = Outcome(result=event.result)
             case CommandFailed():
-                self.commands[event.id] = Outcome(error=event.error)
+                self.commands[event.id].outcome = Outcome(error=event.error)
             case RunCompleted():
                 self.outcome = Outcome(result=event.result)
             case RunFailed():

@@ -20,7 +20,11 @@ class Surroundings(Protocol):
 
     stream: str
     loop: DurableLoop
-    random: Random
+
+    @property
+    def random(self) -> Random:
+        """Random numbers that are the same on replay."""
+        ...
 
     def log(self, level: str, event: str, fields: dict[str, Any]) -> None:
         """Take a line for the log."""

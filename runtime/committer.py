@@ -1,0 +1,99 @@
+"""Group commit: the turns of many actors in one transaction.
+
+While one flush is under way the next one collects. So an idle node commits at once, and a busy one writes hundreds of
+turns with one statement; nobody waits for a timer to fill a batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import structlog
+
+from eventstore import Commit, EventStore, StoreError, StoreUnavailable
+
+MAX_EVENTS = 2_000  # of one flush; keeps a flush, and what a failed one costs, small
+
+log = structlog.get_logger("perdure.committer")
+
+
+class Unit(Protocol):
+    """Something to commit, and who to tell."""
+
+    commit: Commit
+    withdrawn: bool  # its activation was dropped: what it builds on is not going to be written
+
+    def settle(self, error: StoreError | None) -> None:
+        """Hear that the commit is durable (None), was refused, or is unknown."""
+        ...
+
+
+class Committer:
+    """Writes units in the order they come. `flushed` is called after each batch, when all its units were settled."""
+
+    def __init__(self, store: EventStore, flushed: Callable[[], None]) -> None:
+        self._store, self._flushed = store, flushed
+        self._pending: list[Unit] = []
+        self._arrived = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def submit(self, unit: Unit) -> None:
+        """Hand in a unit for the next flush."""
+        self._pending.append(unit)
+        self._arrived.set()
+        self._idle.clear()
+
+    async def drained(self) -> None:
+        """Wait until nothing is pending or under way."""
+        await self._idle.wait()
+
+    async def run(self) -> None:
+        """Flush until cancelled."""
+        while True:
+            await self._arrived.wait()
+            batch = self._take()
+            if batch:
+                await self._flush(batch)
+            if not self._pending:
+                self._idle.set()
+
+    def _take(self) -> list[Unit]:
+        batch: list[Unit] = []
+        events = taken = 0
+        for unit in self._pending:
+            if events >= MAX_EVENTS:
+                break
+            taken += 1
+            if not unit.withdrawn:
+                batch.append(unit)
+                events += 1 + len(unit.commit.events)
+        del self._pending[:taken]
+        if not self._pending:
+            self._arrived.clear()
+        return batch
+
+    async def _flush(self, batch: Sequence[Unit]) -> None:
+        errors: Sequence[StoreError | None]
+        try:
+            errors = await self._store.commit([unit.commit for unit in batch])
+        except StoreUnavailable as error:
+            log.warning("commit unknown", turns=len(batch), error=str(error))
+            errors = [error] * len(batch)
+        except StoreError as error:
+            # Nothing was written. It can only be one unit's fault: find it by writing each alone.
+            errors = [error] if len(batch) == 1 else await self._one_by_one(batch)
+        for unit, outcome in zip(batch, errors, strict=True):
+            unit.settle(outcome)
+        self._flushed()
+
+    async def _one_by_one(self, batch: Sequence[Unit]) -> list[StoreError | None]:
+        outcomes: list[StoreError | None] = []
+        for unit in batch:
+            try:
+                outcomes.extend(await self._store.commit([unit.commit]))
+            except StoreError as error:
+                outcomes.append(error)
+        return outcomes

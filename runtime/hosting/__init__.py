@@ -1,0 +1,1 @@
+"""What a node does with the partitions it owns."""

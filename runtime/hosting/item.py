@@ -1,0 +1,77 @@
+"""What comes into a mailbox, and what handling it gives."""
+
+from __future__ import annotations
+
+from msgspec import Raw, Struct
+
+from actors.journal import ErrorInfo
+from actors.turn import LocalCall, LogLine
+from eventstore import Commit, TimerKey
+from runtime.messages import Addressed, Ask, AwaitResult, Inbound, Reply, Send, Start, TaskOutcome, encode_message
+from runtime.transport.port import Delivery, Destination, Message
+
+
+class TimerDue(Addressed, tag=False):
+    """A durable timer came due."""
+
+    timer: TimerKey
+
+
+class LocalDone(Addressed, tag=False):
+    """A local task ended."""
+
+    call: LocalCall
+    attempts: int
+    result: Raw | None = None
+    error: ErrorInfo | None = None
+
+
+class Wake(Addressed, tag=False):
+    """Nothing came, but the instance must be in memory: it has work to go on with."""
+
+
+Content = Start | Send | Ask | AwaitResult | TaskOutcome | TimerDue | LocalDone | Wake
+
+
+class ReplyTo(Struct, gc=False):
+    """Where an answer goes."""
+
+    address: str
+    correlation_id: str | None
+
+    def message(self, reply: Reply | bytes) -> Message:
+        """Make the message that carries a reply there."""
+        body = reply if isinstance(reply, bytes) else encode_message(reply)
+        return Message(Destination.REPLIES, self.address, body, correlation_id=self.correlation_id)
+
+
+class Item(Struct, eq=False):
+    """One message in a mailbox. `attempts` counts handlings that raised something undeclared."""
+
+    content: Content
+    delivery: Delivery | None = None
+    attempts: int = 0
+
+    @property
+    def reply_to(self) -> ReplyTo | None:
+        """Where the sender wants its answer; None when it wants none."""
+        delivery = self.delivery
+        if delivery is None or delivery.reply_to is None:
+            return None
+        return ReplyTo(delivery.reply_to, delivery.correlation_id)
+
+
+class Step(Struct):
+    """What handling one item gives: what to commit, and what may leave the node once it is durable."""
+
+    commit: Commit | None = None
+    replies: list[Message] = []
+    local_calls: list[LocalCall] = []
+    logs: list[LogLine] = []
+    timers_done: list[TimerKey] = []
+    finished: bool = False
+    stuck: ErrorInfo | None = None
+    resumed: bool = False
+
+
+__all__ = ["Content", "Inbound", "Item", "LocalDone", "ReplyTo", "Step", "TimerDue", "Wake"]
