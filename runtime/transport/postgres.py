@@ -13,20 +13,29 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
+from importlib.resources import files
 
 import asyncpg
 
+from eventstore.errors import SchemaMismatch
+from eventstore.postgres.migration import migrate, schema_state
 from runtime.transport import postgres_sql as sql
 from runtime.transport.backoff import keep_trying
-from runtime.transport.port import Destination, Message, SubscriptionLost, Topology, TransportUnavailable
+from runtime.transport.port import (
+    Destination,
+    Message,
+    SubscriptionLost,
+    Topology,
+    TransportError,
+    TransportUnavailable,
+)
 from runtime.transport.postgres_connection import CONNECTION_LOST, connect, reason, refused
 from runtime.transport.postgres_publisher import PostgresPublisher
 from runtime.transport.postgres_session import PostgresSession
 from runtime.transport.postgres_subscription import PostgresSubscription
 from runtime.transport.queues import queue_name, queues_of
 
-MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATIONS = files("runtime.transport") / "migrations"
 
 # The queues' tables are nearly empty one moment and full the next, so statistics are always wrong: the plans of
 # the claim are pinned to its index instead.
@@ -83,15 +92,16 @@ class PostgresTransport:
     async def declare(self, topology: Topology) -> None:
         """Migrate the transport's tables and add the queues that are missing."""
         async with self._brief_connection() as connection:
-            await _migrate(connection)
+            await migrate(connection, component="transport", folder=MIGRATIONS)
             await connection.execute(sql.DECLARE_QUEUES, queues_of(topology))
 
     async def check(self, topology: Topology) -> list[str]:
-        """Name the queues that are missing, or say that all the tables are."""
+        """Name the queues that are missing, or say what is wrong with the tables."""
         wanted = queues_of(topology)
         async with self._brief_connection() as connection:
-            if await connection.fetchval("SELECT to_regclass('perdure.queues')") is None:
-                return ["the transport's tables are missing from the database"]
+            mismatch = await schema_state(connection, component="transport", folder=MIGRATIONS)
+            if mismatch is not None:
+                return [str(mismatch)]
             known = {row["name"] for row in await connection.fetch(sql.KNOWN_QUEUES, wanted)}
         return [f"queue {name!r} is missing" for name in wanted if name not in known]
 
@@ -154,14 +164,10 @@ class PostgresTransport:
             yield connection
         except CONNECTION_LOST as error:
             raise TransportUnavailable(f"the connection was lost: {reason(error)}") from error
+        except SchemaMismatch as error:
+            raise TransportError(str(error)) from error
         except asyncpg.PostgresError as error:
             raise refused(error) from error
         finally:
             if not connection.is_closed():
                 await connection.close()
-
-
-async def _migrate(connection: asyncpg.Connection) -> None:
-    if await connection.fetchval("SELECT to_regclass('perdure.queues')") is None:
-        for migration in sorted(MIGRATIONS.glob("*.sql")):
-            await connection.execute(migration.read_text())

@@ -51,14 +51,14 @@ CREATE FUNCTION perdure.transport_channel(queue text) RETURNS text
     RETURN 'perdure_' || md5(queue);
 
 -- Drop consumers and hand their unacked messages back.
-CREATE FUNCTION perdure.transport_drop_consumers(consumers bigint[]) RETURNS void
+CREATE FUNCTION perdure.transport_drop_consumers(dropped bigint[]) RETURNS void
     LANGUAGE plpgsql AS $$
 DECLARE
     gone record;
 BEGIN
     -- One order for everyone who drops several, or two of them could wait for each other.
-    PERFORM FROM perdure.consumers WHERE id = ANY (consumers) ORDER BY id FOR UPDATE;
-    FOR gone IN DELETE FROM perdure.consumers WHERE id = ANY (consumers) RETURNING id, queue LOOP
+    PERFORM FROM perdure.consumers WHERE id = ANY (dropped) ORDER BY id FOR UPDATE;
+    FOR gone IN DELETE FROM perdure.consumers WHERE id = ANY (dropped) RETURNING id, queue LOOP
         UPDATE perdure.messages SET claimed_by = NULL WHERE queue = gone.queue AND claimed_by = gone.id;
         -- Also wakes the dropped consumer itself, which finds out that it was superseded.
         PERFORM pg_notify(perdure.transport_channel(gone.queue), '');
@@ -66,14 +66,14 @@ BEGIN
 END $$;
 
 -- End sessions: their consumers go, their reply queues with what is in them too.
-CREATE FUNCTION perdure.transport_retire(sessions integer[]) RETURNS void
+CREATE FUNCTION perdure.transport_retire(retired integer[]) RETURNS void
     LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM perdure.transport_drop_consumers(
-        ARRAY (SELECT id FROM perdure.consumers WHERE session_id = ANY (sessions)));
-    DELETE FROM perdure.messages m USING perdure.queues q WHERE q.session_id = ANY (sessions) AND m.queue = q.name;
-    DELETE FROM perdure.queues WHERE session_id = ANY (sessions);
-    DELETE FROM perdure.transport_sessions WHERE id = ANY (sessions);
+        ARRAY (SELECT id FROM perdure.consumers WHERE session_id = ANY (retired)));
+    DELETE FROM perdure.messages m USING perdure.queues q WHERE q.session_id = ANY (retired) AND m.queue = q.name;
+    DELETE FROM perdure.queues WHERE session_id = ANY (retired);
+    DELETE FROM perdure.transport_sessions WHERE id = ANY (retired);
 END $$;
 
 -- Add a consumer; an exclusive one takes the place of the exclusive one before it. Null: the queue does not exist.
