@@ -15,7 +15,8 @@ from eventstore.decision import decide
 from eventstore.errors import CommitRefused, StoreError, StoreUnavailable
 from eventstore.postgres.commit_statement import COMMIT, HANDLED, LOCK_HEADS, VERSIONS
 from eventstore.postgres.connection import connect
-from eventstore.postgres.netting import columns, net
+from eventstore.postgres.netting import net
+from eventstore.postgres.packing import pack
 from eventstore.postgres.translation import RETRYABLE, translate
 from eventstore.records import Commit
 
@@ -114,7 +115,7 @@ class CommitWriter:
             return set()
         statement = await self._connected()
         try:
-            return {row[0] for row in await statement.fetch(*columns(netted))}
+            return {row[0] for row in await statement.fetch(*pack(netted))}
         except pg.UniqueViolationError:  # a command id has its mark already; all of it was rolled back
             return set()
 
@@ -141,7 +142,7 @@ class CommitWriter:
             )
             right = [commit for commit, refusal in zip(batch, answers, strict=True) if refusal is None]
             if right and (netted := net(right)) is not None:
-                written = await statement.fetch(*columns(netted))
+                written = await statement.fetch(*pack(netted))
                 if len(written) != len(netted.heads):
                     raise StoreError("a head moved under its lock; nothing was written; please report this")
         return answers

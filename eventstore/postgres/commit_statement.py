@@ -8,23 +8,30 @@ opposite orders), and only where three things hold under the row lock:
 * the head is still where this statement's snapshot saw it. Versions are judged by that snapshot, so a writer
   that had to wait for the lock while another one appended must not trust its judgement.
 
-Every other part joins the heads that moved, so a partition whose head did not move is left out whole, and the
+Every other part looks its partition's head up, so a partition whose head did not move is left out whole, and the
 answer names those that did. Because nothing waits for the client between lock and commit, a stopped client
 cannot keep a head locked. The changes are netted beforehand: no two parts touch one row.
+
+Parameters travel packed, see `packing.py`: `x text[]` below is what `string_to_array` makes of a text, `x int[]` what a
+cast does, and `?` marks what may be null.
 """
 
 COMMIT = """
--- $1 partition int[], $2 epoch int[], $3 number of events int[]: one entry a partition
--- $4 partition int[], $5 stream text[], $6 version int[]: one entry a stream
+-- $1 separator text, $2 blob bytea
+-- The batch's partitions, in order; a slot is a partition's place among them.
+-- $3 partition int[], $4 epoch int[], $5 number of events int[]
 WITH batch AS MATERIALIZED (
-    SELECT * FROM unnest($1::int[], $2::int[], $3::int[]) AS b (partition, epoch, count)
+    SELECT * FROM unnest($3::text::int[], $4::text::int[], $5::text::int[])
+                  WITH ORDINALITY AS b (partition, epoch, count, slot)
 ),
 seen AS MATERIALIZED (
-    SELECT partition, head FROM perdure.partitions WHERE partition = ANY ($1::int[])
+    SELECT partition, head FROM perdure.partitions WHERE partition = ANY ($3::text::int[])
 ),
+-- $6 slot int[], $7 stream text[], $8 version int[]: one entry a stream
 moved_stream AS MATERIALIZED (
-    SELECT DISTINCT s.partition
-    FROM unnest($4::int[], $5::text[], $6::int[]) AS s (partition, stream, version)
+    SELECT DISTINCT s.slot
+    FROM unnest($6::text::int[], string_to_array($7, $1), $8::text::int[])
+         AS s (slot, stream, version)
     WHERE s.version <> coalesce(
         (SELECT e.version FROM perdure.events e WHERE e.stream = s.stream ORDER BY e.version DESC LIMIT 1), 0)
 ),
@@ -32,84 +39,118 @@ locked AS MATERIALIZED (
     SELECT p.partition, b.count
     FROM batch b JOIN seen USING (partition) JOIN perdure.partitions p USING (partition)
     WHERE p.epoch = b.epoch AND p.head = seen.head
-      AND NOT EXISTS (SELECT FROM moved_stream m WHERE m.partition = p.partition)
+      AND NOT EXISTS (SELECT FROM moved_stream m WHERE m.slot = b.slot)
     ORDER BY p.partition
     FOR NO KEY UPDATE OF p
 ),
 head AS (
     UPDATE perdure.partitions p SET head = p.head + l.count
     FROM locked l WHERE p.partition = l.partition
-    RETURNING p.partition, p.epoch, p.head - l.count AS base
+    RETURNING p.partition, p.head - l.count AS base
 ),
--- $7 partition int[], $8 ordinal within the partition's part of the batch int[], $9 stream text[],
--- $10 version int[], $11 type text[], $12 schema int2[], $13 data bytea[], $14 recorded_at timestamptz[],
--- $15 causation_id text[], $16 correlation_id text[], $17 trace text[]
+-- One row, so that a slot is looked up and not joined: the head before the batch, -1 where it did not move.
+head_of AS MATERIALIZED (
+    SELECT array_agg(coalesce(h.base, -1) ORDER BY b.slot) AS base, array_agg(b.partition ORDER BY b.slot) AS number,
+           array_agg(b.epoch ORDER BY b.slot) AS epoch
+    FROM batch b LEFT JOIN head h USING (partition)
+),
+-- $9 slot int[], $10 ordinal within the slot int[], $11 stream text[], $12 version int[],
+-- $13 type text[], $14 schema int2[], $15 data's first byte int[], $16 its length int[],
+-- $17 recorded_at int8[], $18 causation_id?, $19 correlation_id?, $20 trace? text[]
 put_events AS (
     INSERT INTO perdure.events (partition, "offset", stream, version, epoch, type, schema, data, recorded_at,
                                 causation_id, correlation_id, trace)
-    SELECT h.partition, h.base + e.ordinal, e.stream, e.version, h.epoch, e.type, e.schema, e.data, e.recorded_at,
-           e.causation_id, e.correlation_id, e.trace
-    FROM unnest($7::int[], $8::int[], $9::text[], $10::int[], $11::text[], $12::int2[], $13::bytea[],
-                $14::timestamptz[], $15::text[], $16::text[], $17::text[])
-         AS e (partition, ordinal, stream, version, type, schema, data, recorded_at, causation_id, correlation_id,
-               trace)
-    JOIN head h USING (partition)
+    SELECT h.number[e.slot], h.base[e.slot] + e.ordinal, e.stream, e.version, h.epoch[e.slot], e.type, e.schema,
+           substring($2::bytea FROM e.begins FOR e.length), perdure.moment(e.recorded_at),
+           substr(e.causation_id, 2), substr(e.correlation_id, 2), substr(e.trace, 2)
+    FROM head_of h, unnest(
+             $9::text::int[], $10::text::int[], string_to_array($11, $1), $12::text::int[],
+             string_to_array($13, $1), $14::text::int2[], $15::text::int[], $16::text::int[],
+             $17::text::int8[], string_to_array($18, $1, ''), string_to_array($19, $1, ''),
+             string_to_array($20, $1, ''))
+         AS e (slot, ordinal, stream, version, type, schema, begins, length, recorded_at, causation_id,
+               correlation_id, trace)
+    WHERE h.base[e.slot] >= 0
 ),
--- $18 partition int[], $19 stream text[], $20 command_id text[], $21 digest int8[], $22 reply bytea[]
+-- $21 slot int[], $22 stream text[], $23 command_id text[], $24 digest int8[],
+-- $25 reply's first byte int[], $26 its length int[]
 put_inbox AS (
     INSERT INTO perdure.inbox (stream, command_id, digest, reply)
-    SELECT i.stream, i.command_id, i.digest, i.reply
-    FROM unnest($18::int[], $19::text[], $20::text[], $21::int8[], $22::bytea[])
-         AS i (partition, stream, command_id, digest, reply)
-    JOIN head h USING (partition)
+    SELECT i.stream, i.command_id, i.digest, substring($2::bytea FROM i.begins FOR i.length)
+    FROM head_of h, unnest(
+             $21::text::int[], string_to_array($22, $1), string_to_array($23, $1),
+             $24::text::int8[], $25::text::int[], $26::text::int[])
+         AS i (slot, stream, command_id, digest, begins, length)
+    WHERE h.base[i.slot] >= 0
 ),
--- $23 partition int[], $24 id text[], $25 destination text[], $26 routing_key text[], $27 body bytea[],
--- $28 correlation_id text[], $29 due_at timestamptz[]
+-- $27 slot int[], $28 id text[], $29 destination text[], $30 routing_key text[],
+-- $31 body's first byte int[], $32 its length int[], $33 correlation_id? text[], $34 due_at? int8[]
 put_outbox AS (
     INSERT INTO perdure.outbox (partition, id, destination, routing_key, body, correlation_id, due_at)
-    SELECT o.partition, o.id, o.destination, o.routing_key, o.body, o.correlation_id, o.due_at
-    FROM unnest($23::int[], $24::text[], $25::text[], $26::text[], $27::bytea[], $28::text[], $29::timestamptz[])
-         AS o (partition, id, destination, routing_key, body, correlation_id, due_at)
-    JOIN head h USING (partition)
+    SELECT h.number[o.slot], o.id, o.destination, coalesce(o.routing_key, ''),
+           substring($2::bytea FROM o.begins FOR o.length), substr(o.correlation_id, 2), perdure.moment(o.due_at)
+    FROM head_of h, unnest(
+             $27::text::int[], string_to_array($28, $1), string_to_array($29, $1),
+             string_to_array($30, $1), $31::text::int[], $32::text::int[],
+             string_to_array($33, $1, ''), $34::text::int8[])
+         AS o (slot, id, destination, routing_key, begins, length, correlation_id, due_at)
+    WHERE h.base[o.slot] >= 0
     ON CONFLICT (partition, id) DO UPDATE
     SET destination = excluded.destination, routing_key = excluded.routing_key, body = excluded.body,
         correlation_id = excluded.correlation_id, due_at = excluded.due_at
 ),
--- $30 partition int[], $31 id text[], $32 due_at timestamptz[], $33 body bytea[] (null: as it is)
+-- $35 slot int[], $36 id text[], $37 due_at int8[], $38 body's first byte int[] (null: as it is),
+-- $39 its length int[]
 redeliver AS (
-    UPDATE perdure.outbox o SET due_at = r.due_at, body = coalesce(r.body, o.body)
-    FROM unnest($30::int[], $31::text[], $32::timestamptz[], $33::bytea[]) AS r (partition, id, due_at, body)
-    JOIN head h USING (partition)
-    WHERE o.partition = r.partition AND o.id = r.id
+    UPDATE perdure.outbox o
+    SET due_at = perdure.moment(r.due_at),
+        body = coalesce(substring($2::bytea FROM r.begins FOR r.length), o.body)
+    FROM head_of h, unnest(
+             $35::text::int[], string_to_array($36, $1), $37::text::int8[], $38::text::int[],
+             $39::text::int[])
+         AS r (slot, id, due_at, begins, length)
+    WHERE h.base[r.slot] >= 0 AND o.partition = h.number[r.slot] AND o.id = r.id
 ),
--- $34 partition int[], $35 id text[]
+-- $40 slot int[], $41 id text[]
 remove_outbox AS (
     DELETE FROM perdure.outbox o
-    USING unnest($34::int[], $35::text[]) AS r (partition, id) JOIN head h USING (partition)
-    WHERE o.partition = r.partition AND o.id = r.id
+    USING head_of h, unnest($40::text::int[], string_to_array($41, $1)) AS r (slot, id)
+    WHERE h.base[r.slot] >= 0 AND o.partition = h.number[r.slot] AND o.id = r.id
 ),
--- $36 partition int[], $37 due_at timestamptz[], $38 stream text[], $39 number int[]
+-- $42 slot int[], $43 due_at int8[], $44 stream text[], $45 number int[]
 set_timers AS (
     INSERT INTO perdure.timers (partition, due_at, stream, number)
-    SELECT t.partition, t.due_at, t.stream, t.number
-    FROM unnest($36::int[], $37::timestamptz[], $38::text[], $39::int[]) AS t (partition, due_at, stream, number)
-    JOIN head h USING (partition)
+    SELECT h.number[t.slot], perdure.moment(t.due_at), t.stream, t.number
+    FROM head_of h, unnest(
+             $42::text::int[], $43::text::int8[], string_to_array($44, $1), $45::text::int[])
+         AS t (slot, due_at, stream, number)
+    WHERE h.base[t.slot] >= 0
     ON CONFLICT DO NOTHING
 ),
--- $40 partition int[], $41 due_at timestamptz[], $42 stream text[], $43 number int[]
+-- $46 slot int[], $47 due_at int8[], $48 stream text[], $49 number int[]
 clear_timers AS (
     DELETE FROM perdure.timers t
-    USING unnest($40::int[], $41::timestamptz[], $42::text[], $43::int[]) AS c (partition, due_at, stream, number)
-          JOIN head h USING (partition)
-    WHERE t.partition = c.partition AND t.due_at = c.due_at AND t.stream = c.stream AND t.number = c.number
+    USING head_of h, unnest(
+              $46::text::int[], $47::text::int8[], string_to_array($48, $1),
+              $49::text::int[])
+          AS c (slot, due_at, stream, number)
+    WHERE h.base[c.slot] >= 0
+      AND t.partition = h.number[c.slot] AND t.due_at = perdure.moment(c.due_at)
+      AND t.stream = c.stream AND t.number = c.number
 ),
--- $44 partition int[], $45 stream text[], $46 version int[], $47 schema int2[], $48 code text[], $49 data bytea[],
--- $50 checksum bytea[]
+-- $50 slot int[], $51 stream text[], $52 version int[], $53 schema int2[],
+-- $54 code text[], $55 data's first byte int[], $56 its length int[],
+-- $57 checksum's first byte int[], $58 its length int[]
 new_snapshot AS MATERIALIZED (
-    SELECT n.*
-    FROM unnest($44::int[], $45::text[], $46::int[], $47::int2[], $48::text[], $49::bytea[], $50::bytea[])
-         AS n (partition, stream, version, schema, code, data, checksum)
-    JOIN head h USING (partition)
+    SELECT n.stream, n.version, n.schema, coalesce(n.code, '') AS code,
+           substring($2::bytea FROM n.begins FOR n.length) AS data,
+           substring($2::bytea FROM n.sum_begins FOR n.sum_length) AS checksum
+    FROM head_of h, unnest(
+             $50::text::int[], string_to_array($51, $1), $52::text::int[],
+             $53::text::int2[], string_to_array($54, $1), $55::text::int[], $56::text::int[],
+             $57::text::int[], $58::text::int[])
+         AS n (slot, stream, version, schema, code, begins, length, sum_begins, sum_length)
+    WHERE h.base[n.slot] >= 0
 ),
 put_snapshots AS (
     INSERT INTO perdure.snapshots (stream, version, schema, code, data, checksum)
@@ -125,29 +166,37 @@ drop_snapshots AS (
       AND s.version < (SELECT r.version FROM perdure.snapshots r WHERE r.stream = n.stream AND r.version < n.version
                        ORDER BY r.version DESC LIMIT 1)
 ),
--- $51 partition int[], $52 stream text[], $53 status text[], $54 busy bool[], $55 started_at timestamptz[],
--- $56 updated_at timestamptz[], $57 closed_at timestamptz[], $58 error text[], $59 correlation_id text[]
+-- $59 slot int[], $60 stream text[], $61 status text[], $62 busy int[],
+-- $63 started_at int8[], $64 updated_at int8[], $65 closed_at? int8[], $66 error? text[],
+-- $67 correlation_id? text[]
 put_executions AS (
-    INSERT INTO perdure.executions AS x (partition, stream, status, busy, started_at, updated_at, closed_at, error,
-                                         correlation_id)
-    SELECT n.partition, n.stream, n.status, n.busy, n.started_at, n.updated_at, n.closed_at, n.error, n.correlation_id
-    FROM unnest($51::int[], $52::text[], $53::text[], $54::bool[], $55::timestamptz[], $56::timestamptz[],
-                $57::timestamptz[], $58::text[], $59::text[])
-         AS n (partition, stream, status, busy, started_at, updated_at, closed_at, error, correlation_id)
-    JOIN head h USING (partition)
+    INSERT INTO perdure.executions (partition, stream, status, busy, started_at, updated_at, closed_at, error,
+                                    correlation_id)
+    SELECT h.number[n.slot], n.stream, n.status, n.busy = 1, perdure.moment(n.started_at),
+           perdure.moment(n.updated_at), perdure.moment(n.closed_at), substr(n.error, 2), substr(n.correlation_id, 2)
+    FROM head_of h, unnest(
+             $59::text::int[], string_to_array($60, $1), string_to_array($61, $1),
+             $62::text::int[], $63::text::int8[], $64::text::int8[], $65::text::int8[],
+             string_to_array($66, $1, ''), string_to_array($67, $1, ''))
+         AS n (slot, stream, status, busy, started_at, updated_at, closed_at, error, correlation_id)
+    WHERE h.base[n.slot] >= 0
     ON CONFLICT (stream) DO UPDATE
     SET partition = excluded.partition, status = excluded.status, busy = excluded.busy,
         started_at = excluded.started_at, updated_at = excluded.updated_at, closed_at = excluded.closed_at,
         error = excluded.error, correlation_id = excluded.correlation_id
 ),
--- $60 partition int[], $61 id text[], $62 source text[], $63 body bytea[], $64 reason text[], $65 attempts int[],
--- $66 at timestamptz[]
+-- $68 slot int[], $69 id text[], $70 source text[], $71 body's first byte int[],
+-- $72 its length int[], $73 reason text[], $74 attempts int[], $75 at int8[]
 put_quarantine AS (
     INSERT INTO perdure.quarantine (partition, id, source, body, reason, attempts, at)
-    SELECT q.partition, q.id, q.source, q.body, q.reason, q.attempts, q.at
-    FROM unnest($60::int[], $61::text[], $62::text[], $63::bytea[], $64::text[], $65::int[], $66::timestamptz[])
-         AS q (partition, id, source, body, reason, attempts, at)
-    JOIN head h USING (partition)
+    SELECT h.number[q.slot], q.id, coalesce(q.source, ''), substring($2::bytea FROM q.begins FOR q.length),
+           coalesce(q.reason, ''), q.attempts, perdure.moment(q.at)
+    FROM head_of h, unnest(
+             $68::text::int[], string_to_array($69, $1), string_to_array($70, $1),
+             $71::text::int[], $72::text::int[], string_to_array($73, $1), $74::text::int[],
+             $75::text::int8[])
+         AS q (slot, id, source, begins, length, reason, attempts, at)
+    WHERE h.base[q.slot] >= 0
     ON CONFLICT (partition, id) DO UPDATE
     SET source = excluded.source, body = excluded.body, reason = excluded.reason, attempts = excluded.attempts,
         at = excluded.at

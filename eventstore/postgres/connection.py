@@ -36,7 +36,7 @@ async def create_pool(dsn: str, size: int) -> asyncpg.Pool[asyncpg.Record]:
     """Open a pool of at most `size` connections."""
     return await asyncpg.create_pool(
         dsn,
-        min_size=1,
+        min_size=0,  # no background task of the pool's own, which would log a traceback for every failed try
         max_size=size,
         reset=_keep,
         timeout=CONNECT_TIMEOUT,

@@ -109,3 +109,8 @@ CREATE TABLE perdure.attempts (
     message   text COLLATE "C" NOT NULL,
     PRIMARY KEY (partition, message)
 );
+
+-- The commit brings times as microseconds since 1970. Seconds and the rest apart: each is exact.
+CREATE FUNCTION perdure.moment(micros bigint) RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT timestamptz 'epoch' + micros / 1000000 * interval '1 second' + micros % 1000000 * interval '1 microsecond'
+$$;
