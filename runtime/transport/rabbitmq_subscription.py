@@ -1,0 +1,191 @@
+"""A consumer of one queue on RabbitMQ: one channel, whose delivery tags are 1, 2, 3 …
+
+Acks are kept until the loop's next turn and leave as one frame with `multiple` for everything up to the highest
+contiguous handled tag. What was handled beyond a gap is acked one by one: a slow first task must not keep the
+slots of the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiormq import spec
+from aiormq.abc import ChannelFrame
+from pamqp.header import ContentHeader
+
+from runtime.transport.port import Delivery, Destination, SubscriptionLost
+from runtime.transport.rabbitmq_channel import ConsumeChannel
+from runtime.transport.rabbitmq_connection import BROKER_LOST, reason
+from runtime.transport.rabbitmq_frames import ack_frame, reject_frame
+from runtime.transport.rabbitmq_topology import PROBE
+
+_CLOSE_SECONDS = 5.0
+_WRITER_BUSY_SECONDS = 0.002
+
+
+class RabbitMQSubscription:
+    """A consumer. It lives as long as its channel."""
+
+    def __init__(self, source: Destination) -> None:
+        self._source = source
+        self._needs_ack = source is not Destination.REPLIES
+        self._channel: ConsumeChannel | None = None
+        self._ending: asyncio.Future[object] | None = None
+        self._lost: str | None = None
+        self._buffer: list[Delivery] = []
+        self._arrived = asyncio.Event()
+        self._handled: list[int] = []
+        self._dead: list[int] = []
+        self._newest = 0  # the highest tag that came
+        self._settled_upto = 0  # every tag up to this one is settled
+        self._settled: set[int] = set()  # settled beyond that
+        self._flush_due: asyncio.Handle | None = None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it has ended, in whatever way."""
+        return self._lost is not None
+
+    def attach(self, channel: ConsumeChannel) -> None:
+        """Take the channel that will consume."""
+        self._channel = channel
+        self._ending = channel.closing
+        self._ending.add_done_callback(self._ended)
+        channel.on_consumer_cancel_callbacks.add(self._cancelled)
+
+    async def receive(self) -> list[Delivery]:
+        """Wait for messages and give all that are here; raises `SubscriptionLost`."""
+        while not self._buffer and self._lost is None:
+            self._arrived.clear()
+            await self._arrived.wait()
+        if self._lost is not None:
+            raise SubscriptionLost(self._lost)
+        deliveries, self._buffer = self._buffer, []
+        return deliveries
+
+    def ack(self, delivery: Delivery) -> None:
+        """Mark a delivery as handled; late acks do nothing."""
+        if self._needs_ack and self._lost is None:
+            self._handled.append(delivery.tag)
+            self._flush_soon()
+
+    def dead_letter(self, delivery: Delivery) -> None:
+        """Reject a delivery, which the queue then dead-letters at least once; too late does nothing."""
+        if self._needs_ack and self._lost is None:
+            self._dead.append(delivery.tag)
+            self._flush_soon()
+
+    async def close(self) -> None:
+        """Send the acks that are due and close the channel, which hands the rest back; safe to call twice."""
+        channel = self._channel
+        if self._lost is not None or channel is None:
+            return
+        frames = self._take_frames()
+        self.lose("the subscription was closed")
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                if frames:
+                    await channel.write_queue.put(ChannelFrame(frames, should_close=False))
+                await channel.close()
+        except BROKER_LOST:
+            return  # the connection's end hands everything back
+
+    def deliver(self, frame: spec.Basic.Deliver, header: ContentHeader, body: bytes) -> None:
+        """Take a message from the channel."""
+        properties = header.properties
+        tag = frame.delivery_tag or 0
+        self._newest = tag
+        redeliveries = 0
+        if properties.headers:
+            if PROBE in properties.headers:
+                self._handled.append(tag)
+                self._flush_soon()
+                return
+            if frame.redelivered:
+                redeliveries = _count(properties.headers.get("x-delivery-count"))
+        elif frame.redelivered:
+            redeliveries = 1
+        self._buffer.append(
+            Delivery(
+                self._source,
+                frame.routing_key or "",
+                body,
+                properties.reply_to,
+                properties.correlation_id,
+                redeliveries,
+                tag,
+            )
+        )
+        if len(self._buffer) == 1:
+            self._arrived.set()
+
+    def lose(self, why: str) -> None:
+        """End: `receive` raises, and what was not yet acked comes again."""
+        if self._lost is None:
+            self._lost = why
+            self._arrived.set()
+            if self._flush_due is not None:
+                self._flush_due.cancel()
+
+    def _ended(self, ending: asyncio.Future[object]) -> None:
+        self.lose(f"the connection was lost: {reason(None if ending.cancelled() else ending.exception())}")
+
+    async def _cancelled(self, frame: spec.Basic.Cancel) -> None:
+        """The broker stopped feeding: the queue was deleted, or its leader is gone for good."""
+        self.lose(f"RabbitMQ cancelled consumer {frame.consumer_tag!r}: its queue was deleted or is unavailable")
+
+    # -- acks ---------------------------------------------------------------------------------------------
+
+    def _flush_soon(self) -> None:
+        if self._flush_due is None:
+            self._flush_due = asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flush_due = None
+        channel = self._channel
+        if self._lost is not None or channel is None:
+            return
+        if channel.write_queue.full():
+            loop = asyncio.get_running_loop()
+            self._flush_due = loop.call_later(_WRITER_BUSY_SECONDS, self._flush)
+            return
+        frames = self._take_frames()
+        if frames:
+            channel.write_queue.put_nowait(ChannelFrame(frames, should_close=False))
+
+    def _take_frames(self) -> bytes:
+        """Settle what is due. A `multiple` ack must name a tag that is unsettled still, or the broker closes the channel."""
+        if self._channel is None:
+            return b""
+        number = self._channel.number
+        acked = {tag for tag in self._handled if self._is_open(tag)}
+        dead = [tag for tag in dict.fromkeys(self._dead) if tag not in acked and self._is_open(tag)]
+        self._handled.clear()
+        self._dead.clear()
+        frames = [reject_frame(number, tag) for tag in dead]
+        self._settled.update(dead)
+        contiguous = 0
+        place = self._settled_upto + 1
+        while True:
+            if place in acked:
+                acked.discard(place)
+                contiguous = place
+            elif place in self._settled:
+                self._settled.discard(place)
+            else:
+                break
+            place += 1
+        self._settled_upto = place - 1
+        if contiguous:
+            frames.append(ack_frame(number, contiguous, multiple=True))
+        frames += [ack_frame(number, tag, multiple=False) for tag in sorted(acked)]
+        self._settled |= acked
+        return b"".join(frames)
+
+    def _is_open(self, tag: int) -> bool:
+        return self._settled_upto < tag <= self._newest and tag not in self._settled
+
+
+def _count(header: object) -> int:
+    """Read the quorum queue's count of earlier deliveries; a redelivered message had one at least."""
+    return max(header, 1) if isinstance(header, int) else 1

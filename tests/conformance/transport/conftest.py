@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from tests.conformance.transport.kits import Kit, MemoryKit, PostgresKit, ProxiedKit, RabbitMQKit
+
+KitFactory = Callable[[], Awaitable[Kit]]
+
+
+@pytest.fixture(params=["memory", "postgres", "rabbitmq"])
+def new_kit(request: pytest.FixtureRequest) -> KitFactory:
+    """Makes an adapter on an empty server; only the servers that are asked for are started."""
+    address = {"postgres": "fresh_database", "rabbitmq": "fresh_vhost"}.get(request.param)
+    fresh = request.getfixturevalue(address) if address else None
+
+    async def make() -> Kit:
+        match request.param:
+            case "postgres":
+                return PostgresKit(await fresh())
+            case "rabbitmq":
+                return RabbitMQKit(await fresh())
+            case _:
+                return MemoryKit()
+
+    return make
+
+
+@pytest.fixture
+async def kit(new_kit: KitFactory) -> AsyncIterator[Kit]:
+    """Every adapter in turn, on an empty server."""
+    kit = await new_kit()
+    if isinstance(kit, ProxiedKit):
+        await kit.proxy.open()
+    yield kit
+    await kit.close()
