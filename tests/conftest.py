@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -109,3 +110,11 @@ async def fresh_vhost(vhost_pool: VhostPool) -> AsyncIterator[Callable[[], Await
     yield create
     for url in made:
         vhost_pool.give_back(url)
+
+
+@pytest.fixture
+def server_folder() -> Iterator[Path]:
+    """A folder for a server's data that outlives the server. Unlike `tmp_path`, other accounts may pass through it."""
+    with tempfile.TemporaryDirectory(prefix="perdure-test-") as folder:
+        Path(folder).chmod(0o711)
+        yield Path(folder) / "data"

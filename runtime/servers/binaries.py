@@ -120,7 +120,8 @@ def reachable_copy(binaries: Path, account: Account) -> Path:
 
 
 def _copy_wheel(site: Path, install: Path, target: Path) -> None:
-    _CACHE.mkdir(mode=0o755, parents=True, exist_ok=True)
+    _CACHE.mkdir(parents=True, exist_ok=True)
+    _CACHE.chmod(0o755)  # whatever the umask says
     with tempfile.TemporaryDirectory(dir=_CACHE, prefix=".copy-") as half_done:
         tree = Path(half_done) / "tree"
         shutil.copytree(install, tree / install.relative_to(site), symlinks=True)

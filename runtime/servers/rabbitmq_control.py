@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from runtime.servers.binaries import rabbitmq_scripts
 from runtime.servers.errors import ServerError
-from runtime.servers.folder import Settings, read_settings
+from runtime.servers.folder import ServerRecord, read_record
 
 _TIMEOUT = 60.0
 _VHOST = re.compile(r"[A-Za-z0-9_.-]{1,100}")
@@ -30,14 +30,14 @@ class RabbitControl:
         Raises:
             ServerError: the command failed; the message holds its output.
         """
-        settings = self._settings()
+        record = self._read()
         process = await asyncio.create_subprocess_exec(
             str(rabbitmq_scripts() / "rabbitmqctl"),
-            *("--quiet", "--node", settings.extra["node"], *arguments),
+            *("--quiet", "--node", record.extra["node"], *arguments),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env=control_environment(self._folder, settings),
+            env=control_environment(self._folder, record),
             cwd=self._folder,
         )
         try:
@@ -72,25 +72,25 @@ class RabbitControl:
             f'ok = rabbit_auth_backend_internal:set_permissions({user}, V, <<".*">>, <<".*">>, <<".*">>, {user}) end'
             f" || V <- [{new}]], ok."
         )
-        base = self._settings().url.rpartition("/")[0]
+        base = self._read().url.rpartition("/")[0]
         return [f"{base}/{quote(name, safe='')}" for name in names]
 
-    def _settings(self) -> Settings:
-        settings = read_settings(self._folder)
-        if settings is None or not settings.url:
+    def _read(self) -> ServerRecord:
+        record = read_record(self._folder)
+        if record is None or not record.url:
             raise ServerError(f"no RabbitMQ runs in {self._folder}")
-        return settings
+        return record
 
 
-def control_environment(folder: Path, settings: Settings) -> dict[str, str]:
+def control_environment(folder: Path, record: ServerRecord) -> dict[str, str]:
     """The variables that name one private node, and nothing of the system's RabbitMQ."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "LANG": "C.UTF-8",
         "HOME": str(folder),  # Erlang looks for its cookie here
         "RABBITMQ_CONF_ENV_FILE": str(folder / "environment"),
-        "RABBITMQ_NODENAME": settings.extra["node"],
-        "ERL_EPMD_PORT": settings.extra["epmd_port"],
+        "RABBITMQ_NODENAME": record.extra["node"],
+        "ERL_EPMD_PORT": record.extra["epmd_port"],
         "ERL_EPMD_ADDRESS": "127.0.0.1",
     }
 

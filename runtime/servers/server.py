@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 from runtime.servers.errors import ServerError, ServerStartFailed
-from runtime.servers.folder import ServerFolder, Settings
+from runtime.servers.folder import ServerFolder, ServerRecord
 from runtime.servers.ports import free_port, is_free
 from runtime.servers.process import ServerProcess, is_alive
 
@@ -47,7 +47,7 @@ class PrivateServer(ABC):
         self._opened_folder: ServerFolder | None = None
         self._fsync = fsync
         self._process: ServerProcess | None = None
-        self._settings: Settings | None = None  # since this object started it for the first time
+        self._record: ServerRecord | None = None  # since this object started it for the first time
 
     @property
     def url(self) -> str:
@@ -56,14 +56,14 @@ class PrivateServer(ABC):
         Raises:
             ServerError: it was never started.
         """
-        if self._settings is None:
+        if self._record is None:
             raise ServerError(f"this {self.what} has no address before `start`")
-        return self._url(self._settings)
+        return self._url(self._record)
 
     @property
     def port(self) -> int:
         """The loopback port, 0 before the first start."""
-        return self._settings.port if self._settings else 0
+        return self._record.port if self._record else 0
 
     @property
     def pid(self) -> int | None:
@@ -97,15 +97,15 @@ class PrivateServer(ABC):
             return
         self._folder.lock()
         try:
-            first = self._settings is None
-            settings = self._settings or self._folder.load() or self._new_settings()
-            await self._end_orphans(settings)
-            await self._prepare(settings)
+            first = self._record is None
+            record = self._record or self._folder.load() or self._new_record()
+            await self._end_orphans(record)
+            await self._prepare(record)
             if first:
-                await self._launch_on_some_port(settings)
+                await self._launch_on_some_port(record)
             else:
-                await _eventually(lambda: is_free(settings.port), _PORT_PATIENCE)
-                await self._launch(settings)
+                await _eventually(lambda: is_free(record.port), _PORT_PATIENCE)
+                await self._launch(record)
         except BaseException:  # cancelled or failed: leave nothing behind that runs
             await asyncio.shield(self._end_at_once())
             self._folder.unlock()
@@ -116,10 +116,10 @@ class PrivateServer(ABC):
         if self._process is not None:
             await self._process.stop(self.stop_steps)
         await self._end_at_once()
-        if self._settings is not None and self._opened_folder is not None:
-            self._settings.pid, self._settings.url = 0, ""
+        if self._record is not None and self._opened_folder is not None:
+            self._record.pid, self._record.url = 0, ""
             if self.folder.is_dir():
-                self._folder.save(self._settings)
+                self._folder.save(self._record)
         if self._opened_folder is not None:
             self._opened_folder.unlock()
 
@@ -155,12 +155,12 @@ class PrivateServer(ABC):
             self._opened_folder = ServerFolder(self._given_folder, self.what.lower())
         return self._opened_folder
 
-    async def _launch_on_some_port(self, settings: Settings) -> None:
+    async def _launch_on_some_port(self, record: ServerRecord) -> None:
         for attempt in range(1, _ATTEMPTS + 1):
-            if not settings.port or attempt > 1 or not is_free(settings.port):
-                self._choose_ports(settings)
+            if not record.port or attempt > 1 or not is_free(record.port):
+                self._choose_ports(record)
             try:
-                await self._launch(settings)
+                await self._launch(record)
             except ServerStartFailed as error:
                 # Somebody took the port between our look and the server's: not a fault, take another.
                 if attempt == _ATTEMPTS or not any(sign in str(error) for sign in self.port_taken):
@@ -169,52 +169,52 @@ class PrivateServer(ABC):
             else:
                 return
 
-    async def _launch(self, settings: Settings) -> None:
+    async def _launch(self, record: ServerRecord) -> None:
         self.log.unlink(missing_ok=True)
-        self._process = process = await self._spawn(settings)
-        settings.pid, settings.url = process.pid, self._url(settings)
-        self._folder.save(settings)
+        self._process = process = await self._spawn(record)
+        record.pid, record.url = process.pid, self._url(record)
+        self._folder.save(record)
         deadline = time.monotonic() + self.start_seconds
         while True:
             if process.exit_status is not None:
                 reason = f"ended with status {process.exit_status} instead of starting"
-                raise ServerStartFailed(f"{self.what} on port {settings.port}", reason, self.log)
-            trouble = await self._trouble(settings)
+                raise ServerStartFailed(f"{self.what} on port {record.port}", reason, self.log)
+            trouble = await self._trouble(record)
             if trouble is None and process.exit_status is None:
-                self._settings = settings
+                self._record = record
                 return
             if time.monotonic() >= deadline:
                 reason = f"was not ready within {self.start_seconds:g} s ({trouble})"
-                raise ServerStartFailed(f"{self.what} on port {settings.port}", reason, self.log)
+                raise ServerStartFailed(f"{self.what} on port {record.port}", reason, self.log)
             await asyncio.sleep(_PROBE_PAUSE)
 
     async def _end_at_once(self) -> None:
         """Kill what still runs of this server; the life cycle's last resort."""
         await self.kill()
 
-    def _choose_ports(self, settings: Settings) -> None:
-        settings.port = free_port()
+    def _choose_ports(self, record: ServerRecord) -> None:
+        record.port = free_port()
 
     @abstractmethod
-    def _new_settings(self) -> Settings:
+    def _new_record(self) -> ServerRecord:
         """What a new folder starts with."""
 
     @abstractmethod
-    def _url(self, settings: Settings) -> str: ...
+    def _url(self, record: ServerRecord) -> str: ...
 
     @abstractmethod
-    async def _end_orphans(self, settings: Settings) -> None:
+    async def _end_orphans(self, record: ServerRecord) -> None:
         """End the server of a dead owner that is still on its way down: we hold the folder's lock."""
 
     @abstractmethod
-    async def _prepare(self, settings: Settings) -> None:
+    async def _prepare(self, record: ServerRecord) -> None:
         """Make the data folder where there is none."""
 
     @abstractmethod
-    async def _spawn(self, settings: Settings) -> ServerProcess: ...
+    async def _spawn(self, record: ServerRecord) -> ServerProcess: ...
 
     @abstractmethod
-    async def _trouble(self, settings: Settings) -> str | None:
+    async def _trouble(self, record: ServerRecord) -> str | None:
         """Try real work; None when it was done, else why not."""
 
 

@@ -64,32 +64,32 @@ async def test_life_cycle_calls_may_come_in_any_order() -> None:
     assert not server.folder.exists()
 
 
-async def test_a_running_folder_is_refused(tmp_path: Path) -> None:
+async def test_a_running_folder_is_refused(server_folder: Path) -> None:
     """One owner a folder; after it the next one finds the data and the port."""
-    async with PrivatePostgres(tmp_path / "data", fsync=False) as first:
+    async with PrivatePostgres(server_folder, fsync=False) as first:
         await first.create_database("shop")
         with pytest.raises(ServerInUse, match="another process runs"):
-            await PrivatePostgres(tmp_path / "data", fsync=False).start()
+            await PrivatePostgres(server_folder, fsync=False).start()
         url = first.url
-    async with PrivatePostgres(tmp_path / "data", fsync=False) as second:
+    async with PrivatePostgres(server_folder, fsync=False) as second:
         assert second.url == url
         with pytest.raises(ServerError, match="shop exists already"):
             await second.create_database("shop")
 
 
-async def test_a_killed_owner_leaves_a_folder_that_starts(tmp_path: Path) -> None:
+async def test_a_killed_owner_leaves_a_folder_that_starts(server_folder: Path) -> None:
     """No orphan, no lock, no stale pid file in the way."""
     code = (
         "import asyncio; from pathlib import Path; from runtime.servers import PrivatePostgres\n"
         "async def main():\n"
-        f"    server = PrivatePostgres(Path({str(tmp_path / 'data')!r}), fsync=False)\n"
+        f"    server = PrivatePostgres(Path({str(server_folder)!r}), fsync=False)\n"
         "    await server.start()\n"
         "    print(server.pid, flush=True)\n"
         "    await asyncio.Event().wait()\n"
         "asyncio.run(main())\n"
     )
     pids = run_until_it_prints_and_kill(code)
-    async with PrivatePostgres(tmp_path / "data", fsync=False) as server:
+    async with PrivatePostgres(server_folder, fsync=False) as server:
         assert await execute(server.url, "SELECT 1") == 1
         await wait_until(lambda: not any(is_alive(pid) for pid in pids))
 

@@ -43,19 +43,19 @@ async def test_confirmed_messages_survive_an_orderly_restart() -> None:
 
 
 @pytest.mark.timeout(120)
-async def test_a_killed_owner_leaves_a_folder_that_starts(tmp_path: Path) -> None:
+async def test_a_killed_owner_leaves_a_folder_that_starts(server_folder: Path) -> None:
     """Neither the server nor its port mapper outlives the owner, and nothing is in the next one's way."""
     code = (
         "import asyncio; from pathlib import Path; from runtime.servers import PrivateRabbitMQ\n"
         "async def main():\n"
-        f"    server = PrivateRabbitMQ(Path({str(tmp_path / 'data')!r}), fsync=False)\n"
+        f"    server = PrivateRabbitMQ(Path({str(server_folder)!r}), fsync=False)\n"
         "    await server.start()\n"
         "    print(server.pid, server._epmd.pid, flush=True)\n"
         "    await asyncio.Event().wait()\n"
         "asyncio.run(main())\n"
     )
     pids = run_until_it_prints_and_kill(code)
-    async with PrivateRabbitMQ(tmp_path / "data", fsync=False) as rabbitmq:
+    async with PrivateRabbitMQ(server_folder, fsync=False) as rabbitmq:
         assert len(pids) == 2
         await wait_until(lambda: not any(is_alive(pid) for pid in pids))
         await rabbitmq.kill()

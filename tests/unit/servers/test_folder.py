@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runtime.servers import ServerError, ServerInUse, running_url
-from runtime.servers.folder import ServerFolder, Settings
+from runtime.servers.folder import ServerFolder, ServerRecord
 
 
 def test_a_second_owner_is_refused(tmp_path: Path) -> None:
@@ -25,9 +25,9 @@ def test_a_second_owner_is_refused(tmp_path: Path) -> None:
 def test_the_password_is_for_the_owner_only(tmp_path: Path) -> None:
     """Nobody else may read the settings."""
     folder = ServerFolder(tmp_path, "postgres")
-    folder.save(Settings(password="secret", port=5432))
+    folder.save(ServerRecord(password="secret", port=5432))
     assert stat.S_IMODE((tmp_path / "server.json").stat().st_mode) == 0o600
-    assert folder.load() == Settings(password="secret", port=5432)
+    assert folder.load() == ServerRecord(password="secret", port=5432)
 
 
 def test_damaged_settings_are_an_error(tmp_path: Path) -> None:
@@ -60,5 +60,5 @@ def test_removing_follows_the_link_to_data_elsewhere(tmp_path: Path) -> None:
 def test_the_address_of_a_dead_server_is_not_given(tmp_path: Path) -> None:
     """What a crash left in the folder is not taken for a server that runs."""
     assert running_url(tmp_path) is None
-    ServerFolder(tmp_path, "postgres").save(Settings(password="secret", url="postgresql://x", pid=2**22 + 1))
+    ServerFolder(tmp_path, "postgres").save(ServerRecord(password="secret", url="postgresql://x", pid=2**22 + 1))
     assert running_url(tmp_path) is None

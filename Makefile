@@ -1,0 +1,51 @@
+# Everything a newcomer needs. Works as root and as a normal user, with no terminal and no input.
+#
+#   PYTHON=python3.12   which interpreter makes the virtual environment (3.11 or newer)
+#   ARGS=--json         passed on to `perdure demo`
+#   TESTS=tests/unit    what `make test` runs; all of it by default
+#   JOBS=2              how many processes run the tests
+
+SHELL := /bin/sh
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.SILENT:
+.PHONY: help venv servers test check demo demo-rabbitmq clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+TESTS ?= tests
+JOBS ?= 0
+
+help: ## Show this list
+	grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | while IFS="$$(printf '\t')" read -r name what; do \
+		printf '  make %-14s %s\n' "$$name" "$$what"; done
+
+demo: venv ## Process 830 real orders while nodes and workers are killed; no server needed
+	$(BIN)/perdure demo $(ARGS)
+
+demo-rabbitmq: venv ## The same on RabbitMQ and Postgres servers
+	.ci/servers PERDURE >&2
+	$(BIN)/perdure demo --rabbitmq $(ARGS)
+
+test: venv check ## Check the code and run every test on real private servers
+	.ci/servers PERDURE_TEST
+	$(BIN)/pytest -q -n $(JOBS) $(TESTS)
+
+check: venv ## Lint, format, types and import contracts
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/mypy --no-error-summary
+	contracts=$$($(BIN)/lint-imports 2>&1) || { echo "$$contracts"; exit 1; }
+	echo "check: lint, format, types and import contracts are fine"
+
+servers: venv ## Find Postgres and RabbitMQ, or install them (Debian, as root)
+	.ci/servers PERDURE_TEST
+
+venv: .venv/.installed ## Make the virtual environment
+
+.venv/.installed: pyproject.toml .ci/venv
+	.ci/venv $(PYTHON) >&2
+
+clean: ## Delete what these commands made; data of `perdure dev` stays
+	rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
