@@ -12,13 +12,12 @@ apt_install() {
         trap 'rm -f "$apt_policy"' EXIT INT TERM
     fi
     apt_log=$(mktemp)
-    if { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install "$@"; } \
-        >"$apt_log" 2>&1 </dev/null; then
-        apt_status=0
-    else
-        apt_status=1
-        tail -n 15 "$apt_log" >&2
-    fi
+    apt_status=0
+    {
+        apt-get -q update || true # an old list may do
+        DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install "$@"
+    } >"$apt_log" 2>&1 </dev/null || apt_status=1
+    [ "$apt_status" = 0 ] || tail -n 15 "$apt_log" >&2
     rm -f "$apt_log"
     return $apt_status
 }

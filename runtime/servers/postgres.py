@@ -17,7 +17,7 @@ from runtime.servers.binaries import embedded_postgres_binaries, postgres_binari
 from runtime.servers.databases import create_database, drop_database
 from runtime.servers.errors import ServerError, ServerStartFailed
 from runtime.servers.folder import ServerRecord
-from runtime.servers.process import ServerProcess, command_line, descendants, is_alive, send
+from runtime.servers.process import ServerProcess, command_line, is_alive, processes_in, send
 from runtime.servers.server import PrivateServer, run_bounded, wait_until_gone
 
 _SYSTEM_DATA = Path("/var/lib/perdure")
@@ -81,17 +81,16 @@ class PrivatePostgres(PrivateServer):
 
     async def _end_orphans(self, record: ServerRecord) -> None:  # noqa: ARG002 - Postgres keeps its own pid file
         lock_file = self._data / "postmaster.pid"
-        try:
-            pid = int(lock_file.read_text().split()[0])
-        except (FileNotFoundError, NotADirectoryError, IndexError, ValueError):
-            return
-        if is_alive(pid) and str(self._data) in command_line(pid):
-            backends = descendants(pid)
+        pid = _first_number(lock_file)
+        if pid and is_alive(pid) and str(self._data) in command_line(pid):
             send(pid, signal.SIGINT)
-            if not await wait_until_gone([pid], 20):
-                for process in (pid, *backends):
-                    send(process, signal.SIGKILL)
-            await wait_until_gone([pid, *backends], 10)
+            await wait_until_gone([pid], 20)
+        # The backends of a killed server end by themselves soon; until then Postgres refuses to start.
+        await wait_until_gone(processes_in(self._data, "postgres"), 2)
+        left = processes_in(self._data, "postgres")
+        for process in left:
+            send(process, signal.SIGKILL)
+        await wait_until_gone(left, 10)
         # The pid may be another program's by now, which Postgres would take for its predecessor.
         lock_file.unlink(missing_ok=True)
 
@@ -99,7 +98,12 @@ class PrivatePostgres(PrivateServer):
         self._account = unprivileged_account()
         if (self._data / "PG_VERSION").exists():
             return
-        await asyncio.to_thread(self._create_cluster, record.password)
+        making = asyncio.create_task(asyncio.to_thread(self._create_cluster, record.password), name="initdb")
+        try:
+            await asyncio.shield(making)
+        except asyncio.CancelledError:
+            await asyncio.wait([making])  # a thread can't be cancelled, and the folder is in its hands
+            raise
         self._folder.save(record)
 
     def _create_cluster(self, password: str) -> None:
@@ -190,3 +194,11 @@ class EmbeddedPostgres(PrivatePostgres):
 
     def _binaries(self) -> Path:
         return embedded_postgres_binaries()
+
+
+def _first_number(file: Path) -> int:
+    """The number that a pid file begins with, 0 without one."""
+    try:
+        return int(file.read_text().split()[0])
+    except (FileNotFoundError, NotADirectoryError, IndexError, ValueError):
+        return 0

@@ -1,18 +1,17 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from runtime.servers.account import Account
 
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None)  # loaded here: a forked child must not load libraries
+_LAUNCHER = Path(__file__).with_name("launcher.py")
 _POLL = 0.02
 
 
@@ -33,17 +32,17 @@ class ServerProcess:
         account: Account | None = None,
         on_orphaned: signal.Signals = signal.SIGTERM,
     ) -> None:
+        launcher = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), str(int(on_orphaned))]
+        ids = [str(account.uid), str(account.gid)] if account else ["-1", "-1"]
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                command,
+                [*launcher, *ids, *command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=cwd,
                 env=dict(env),
                 start_new_session=True,  # a Ctrl-C in the terminal is for us, and we stop servers in order
-                preexec_fn=_end_with_parent(on_orphaned),  # noqa: PLW1509 - runs one system call
-                **(account.run_as() if account else {}),
             )
 
     @property
@@ -62,6 +61,8 @@ class ServerProcess:
 
     async def stop(self, steps: Sequence[tuple[signal.Signals, float]]) -> None:
         """Send each signal and give it its time to work, then kill; safe to call twice."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGCONT)  # one that was stopped could not hear the rest
         for number, seconds in steps:
             if self._process.poll() is None:
                 self._process.send_signal(number)
@@ -89,20 +90,6 @@ async def _until(predicate: Callable[[], bool], seconds: float) -> bool:
             return False
         await asyncio.sleep(_POLL)
     return True
-
-
-def _end_with_parent(number: signal.Signals) -> Callable[[], None] | None:
-    if not hasattr(_LIBC, "prctl"):
-        return None
-    parent = os.getpid()
-
-    def in_child() -> None:
-        # After the change of account, which would clear it.
-        _LIBC.prctl(_PR_SET_PDEATHSIG, int(number))
-        if os.getppid() != parent:  # it died before the call above
-            os._exit(1)
-
-    return in_child
 
 
 def send(pid: int, number: signal.Signals) -> None:
@@ -157,4 +144,16 @@ def descendants(pid: int) -> list[int]:
         below = children.get(pending.pop(), [])
         found += below
         pending += below
+    return found
+
+
+def processes_in(folder: Path, program: str) -> list[int]:
+    """The ids of all processes whose working folder is `folder` and whose command line names `program`."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if (entry / "cwd").readlink() == folder and program in command_line(int(entry.name)):
+                found.append(int(entry.name))
+        except OSError:
+            continue  # it ended while we looked, or is none of our business
     return found

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -40,6 +43,38 @@ async def test_committed_data_survives_kill_and_restart(postgres: PrivatePostgre
     assert await execute(url, "SELECT id FROM orders") == 10248
     await postgres.restart()
     assert await execute(url, "SELECT id FROM orders") == 10248
+
+
+async def test_a_server_that_was_killed_behind_our_back_starts_again(postgres: PrivatePostgres) -> None:
+    """Its backends may still be ending, and it may have been stopped before."""
+    assert postgres.pid is not None
+    os.kill(postgres.pid, signal.SIGSTOP)
+    os.kill(postgres.pid, signal.SIGKILL)
+    await wait_until(lambda: not postgres.is_running)
+    await postgres.start()
+    assert await execute(postgres.url, "SELECT 1") == 1
+
+
+async def test_a_stopped_server_stops_in_order() -> None:
+    """A server that hangs in SIGSTOP is woken up to be told."""
+    async with PrivatePostgres(fsync=False) as server:
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGSTOP)
+        await server.stop()
+        assert "database system is shut down" in server.log.read_text()
+
+
+async def test_a_cancelled_start_leaves_nothing_that_runs() -> None:
+    """Neither server nor lock; the next start works."""
+    server = PrivatePostgres(fsync=False)
+    starting = asyncio.create_task(server.start())
+    await wait_until(lambda: server.pid)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert server.pid is None
+    await server.start()
+    await server.close()
 
 
 async def test_strangers_are_refused(postgres: PrivatePostgres) -> None:
