@@ -64,6 +64,8 @@ class App:
 
 
 def _definition(cls: Any) -> ActorType | WorkflowType:
+    if cls is Workflow or cls is Actor:
+        raise DefinitionError(f"{cls.__name__} itself can't be registered; pass the classes that you derived from it")
     if isinstance(cls, type) and issubclass(cls, Workflow):
         return WorkflowType(cls)
     if isinstance(cls, type) and issubclass(cls, Actor):

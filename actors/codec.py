@@ -22,7 +22,8 @@ MAX_DEPTH = 64
 
 T = TypeVar("T")
 
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# A string, or one that never ends: each byte is looked at once, whatever the input.
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
@@ -31,7 +32,8 @@ def encode(value: object) -> bytes:
     """Give a value as JSON.
 
     Raises:
-        PayloadRefused: the value holds NaN, an infinity, or something that JSON has no form for, or is too large.
+        PayloadRefused: the value holds NaN, an infinity, or something that JSON has no form for, or is too large or
+            nested too deep to be read again.
     """
     try:
         data = _ENCODER.encode(value)
@@ -39,8 +41,7 @@ def encode(value: object) -> bytes:
         raise PayloadRefused(f"a {type(value).__name__} can't be stored as JSON: {error}") from error
     if b"null" in data and _holds_nan(msgspec.to_builtins(value, enc_hook=_to_json)):
         raise PayloadRefused(f"a {type(value).__name__} holds NaN or an infinity, which JSON has no form for")
-    if len(data) > MAX_BYTES:
-        raise PayloadRefused(_too_large(len(data)))
+    check(data)
     return data
 
 
@@ -71,6 +72,8 @@ def canonical(data: bytes | msgspec.Raw) -> bytes:
 
 
 def _to_json(value: Any) -> Any:
+    if isinstance(value, msgspec.Raw):
+        return None  # only asked about on the search for NaN, and JSON already
     dump = getattr(value, "model_dump", None)  # pydantic, where the user has it
     if dump is None:
         raise TypeError(f"objects of type {type(value).__name__} are not supported")

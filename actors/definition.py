@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, get_type_hints
+from typing import Any
 
 from actors.actor import Actor, Emitter
 from actors.codec import decoder
 from actors.errors import DefinitionError, UnknownName
 from actors.handlers import Handler, handlers, marked
 from actors.names import TYPE_NAME
-from actors.signature import Signature
+from actors.signature import Signature, type_hints
 from actors.task import Task
 from actors.workflow import Surroundings, Workflow
 
@@ -65,7 +65,7 @@ class EventHandler:
 
     def __init__(self, owner: str, name: str, function: Callable[..., Any]) -> None:
         parameters = list(inspect.signature(function).parameters)[1:]
-        hints = get_type_hints(function)
+        hints = type_hints(function, f"{owner}.{name}")
         if len(parameters) != 1 or not isinstance(event_type := hints.get(parameters[0]), type):
             raise DefinitionError(
                 f"{owner}.{name}: an @event method takes one parameter, annotated with the event's class"
@@ -108,10 +108,7 @@ class ActorType(_Definition):
 
 
 def _state_type(cls: type[Actor], owner: str) -> type:
-    try:
-        state_type = get_type_hints(cls).get("state", Any)
-    except NameError as error:
-        raise DefinitionError(f"{owner}: the annotation {error.name!r} can't be found at run time") from error
+    state_type = type_hints(cls, owner).get("state", Any)
     if not isinstance(state_type, type) or state_type is Any:
         raise DefinitionError(f"{owner}: annotate its state, for example `state: {owner}State`")
     try:

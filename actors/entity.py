@@ -28,7 +28,8 @@ class Entity:
         self.version = 0
         self.dirty = False
         self._instance = kind.create(self)
-        self._emitted: list[NewRecord] | None = None  # None: no command is running
+        self._emitted: list[NewRecord] | None = None  # None: no command is running, or an event is being applied
+        self._failed: Exception | None = None  # an @event method raised: its command can't succeed any more
 
     def replay(self, history: Iterable[HistoryEvent]) -> None:
         """Fold the stream's events, in order, from the first one.
@@ -69,9 +70,11 @@ class Entity:
         handler = self.kind.command(name)
         arguments = handler.signature.decode(input)
         emitted: list[NewRecord] = []
-        self._emitted = emitted
+        self._emitted, self._failed = emitted, None
         try:
             result = handler.function(self._instance, **arguments)
+            if self._failed is not None:  # and the command caught it, but replay would not
+                raise self._failed
             outcome = Outcome(result=Raw(handler.signature.encode_result(result)))
         except Failure as refused:
             self.dirty = bool(emitted)
@@ -95,9 +98,17 @@ class Entity:
             raise DefinitionError(
                 f"{self.kind.name}: emit belongs into a @command; queries and @event methods only read"
             )
-        record = NewRecord(type(event).__name__, encode(event))
-        self._emitted.append(record)
-        handler.function(self._instance, event)
+        emitted, data = self._emitted, encode(event)
+        self._emitted = None
+        try:
+            # What replay will read is applied, not the caller's object: it may hold other types, or change later.
+            emitted.append(NewRecord(type(event).__name__, data))
+            handler.function(self._instance, handler.decode(data))
+        except Exception as error:
+            self._failed = error
+            raise
+        finally:
+            self._emitted = emitted
 
     def query(self, name: str, input: Raw) -> bytes:
         """Answer a query; raises like `Execution.query`."""

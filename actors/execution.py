@@ -25,7 +25,7 @@ from typing import Any
 from msgspec import Raw
 
 from actors.definition import WorkflowType
-from actors.errors import Bug, DefinitionError, Failure, Nondeterminism, NotDurable
+from actors.errors import Bug, DefinitionError, Failure, Nondeterminism, NotDurable, PayloadRefused
 from actors.failures import error_info, failure
 from actors.journal import (
     CommandCompleted,
@@ -52,6 +52,7 @@ from actors.ledger import Ledger
 from actors.loop import DurableLoop, DurableTimer
 from actors.task import Task
 from actors.turn import Answer, HistoryEvent, LocalCall, LogLine, NewRecord, Outcome, TimerRow, Turn
+from actors.workflow import Workflow
 
 
 class Execution:
@@ -62,7 +63,7 @@ class Execution:
         self.loop = DurableLoop(self)  # type: ignore[abstract]  # the refused methods are added by name
         self.ledger = Ledger()
         self.broken: ErrorInfo | None = None
-        self._instance = kind.create(self)
+        self._instance: Workflow | None = None  # made by the first fact, so that __init__ has its time
         self._numbers = 0
         self._waiting: dict[int, tuple[Task[Any, Any], asyncio.Future[Raw]]] = {}
         self._local: dict[int, LocalCall] = {}
@@ -72,7 +73,8 @@ class Execution:
         self._handlers = 0
         self._run_outcome: Outcome | None = None
         self._bug: BaseException | None = None
-        self._replaying = False
+        self.replaying = False
+        self._fact_at = 0  # version of the last fact that was replayed
         self._turn = Turn()
 
     # -- what the runtime asks ----------------------------------------------------------------------------
@@ -104,30 +106,33 @@ class Execution:
 
     def steps(self, history: Iterable[HistoryEvent]) -> Iterator[JournalEvent]:
         """Rebuild like `replay`, handing out each event after it was applied: for looking at the state in between."""
-        self._replaying = True
+        self.replaying = True
         trouble: Nondeterminism | Bug | None = None
         try:
             for recorded in history:
-                event = decode_event(recorded.type, recorded.data)
-                if event is None:
-                    raise Nondeterminism(
-                        self.stream, recorded.version, f"an event of type {recorded.type}", "does not know that type"
-                    )
-                if trouble is None:
-                    try:
+                event: JournalEvent | None = None
+                try:
+                    event = self._read(recorded)
+                    if trouble is None:
                         self._replay_event(event, recorded)
-                    except (Nondeterminism, Bug) as error:
+                except (Nondeterminism, Bug) as error:
+                    if trouble is None:
                         trouble = error
                         self._break(error)
-                self.ledger.apply(event)
-                yield event
+                if event is None:
+                    self.ledger.version += 1
+                else:
+                    self.ledger.apply(event)
+                    yield event
         finally:
-            self._replaying = False
+            self.replaying = False
         if trouble is None and self._owed and not self.ledger.stuck:
             trouble = Nondeterminism(self.stream, self.version + 1, "nothing more", f"asks for {self._owed[0].title()}")
             self._break(trouble)
         if trouble is not None:
             raise trouble
+        if not self.ledger.stuck:
+            self._forget_timers()
 
     def start(self, input: Raw, command_id: str | None, at: float) -> Turn:
         """Create the instance. The arguments must have been checked with `kind.run_signature`."""
@@ -180,6 +185,7 @@ class Execution:
         self.loop.advance(at)
         self._append(Resumed())
         self._settle()
+        turn.timers_cleared += self._forget_timers()
         return turn
 
     def pending_local_calls(self) -> list[LocalCall]:
@@ -207,7 +213,8 @@ class Execution:
 
     def state(self) -> dict[str, Any]:
         """Give the instance's attributes: what a person wants to see of it."""
-        return {name: value for name, value in vars(self._instance).items() if name != "_perdure"}
+        attributes = {} if self._instance is None else vars(self._instance)
+        return {name: value for name, value in attributes.items() if name != "_perdure"}
 
     def waiting_for(self) -> list[str]:
         """Say in words what the code waits for now."""
@@ -223,6 +230,8 @@ class Execution:
 
     async def call_task(self, task: Task[Any, Any], input: bytes) -> Any:
         """Schedule a task and await its result; see `actors.loop.Host`."""
+        if self.loop.is_closed():
+            raise GeneratorExit  # clean-up code of an instance that is being unloaded
         if self.kind.tasks.get(task.name) is not task:
             raise DefinitionError(f"task {task.name} is not registered: name it in App(tasks=[…])")
         number = self._number()
@@ -253,7 +262,7 @@ class Execution:
 
     def log(self, level: str, event: str, fields: dict[str, Any]) -> None:
         """Take a line for the log; see `actors.workflow.Surroundings`."""
-        if not self._replaying:
+        if not self.replaying and not self.loop.is_closed():
             self._turn.logs.append(LogLine(level, event, fields))
 
     # -- inside -------------------------------------------------------------------------------------------
@@ -272,9 +281,12 @@ class Execution:
                 self._settle()
             except Bug as bug:
                 self._break(bug)
-                self._turn = Turn(events=self._turn.events[:1], tasks_closed=self._turn.tasks_closed)
+                self._turn = _without_decisions(self._turn, fact)
                 self._turn.stuck = error = error_info(bug.__cause__ or bug)
                 self._append(Stuck(error))
+            else:
+                for row in self._turn.timers_cleared:
+                    self.ledger.timers.pop(row.number, None)
         return self._turn
 
     def _append(self, event: JournalEvent) -> None:
@@ -321,17 +333,40 @@ class Execution:
             self._run_outcome = None
             yield RunFailed(outcome.error) if outcome.error else RunCompleted(outcome.result or Raw(b"null"))
 
+    def _forget_timers(self) -> list[TimerRow]:
+        """Drop the timers that the journal set and the code, with all of the journal behind it, does not wait for."""
+        ledger = self.ledger
+        dropped = [TimerRow(number, due) for number, due in ledger.timers.items() if number not in self._timers]
+        for row in dropped:
+            del ledger.timers[row.number]
+        return dropped
+
+    def _read(self, recorded: HistoryEvent) -> JournalEvent:
+        what = f"an event of type {recorded.type}"
+        try:
+            event = decode_event(recorded.type, recorded.data)
+        except PayloadRefused as error:
+            raise self._differs(recorded.version, what, f"can't read it: {error}") from error
+        if event is None:
+            raise self._differs(recorded.version, what, "does not know that type")
+        return event
+
     def _replay_event(self, event: JournalEvent, recorded: HistoryEvent) -> None:
         if not event.is_fact:
             self._match(event, recorded.version)
             return
-        if self._owed and not self.ledger.stuck:
+        if self._owed and not self.ledger.stuck and not self._got_stuck_by(event, recorded.version):
             raise self._differs(recorded.version, event.title(), f"first {_asks_for(self._owed[0])}")
+        self._fact_at = recorded.version
         self._turn = Turn()
         self.loop.advance(recorded.recorded_at.timestamp())
         self._check_name(event, recorded.version)
         self._feed(event)
         self._owed.extend(self._decided())
+
+    def _got_stuck_by(self, event: JournalEvent, version: int) -> bool:
+        """Say whether a mistake ended the turn of the fact just before: its decisions are owed until `Resumed`."""
+        return isinstance(event, Stuck) and event.error.type != "Nondeterminism" and version == self._fact_at + 1
 
     def _match(self, event: JournalEvent, version: int) -> None:
         if not self._owed:
@@ -392,9 +427,12 @@ class Execution:
     async def _run(self, started: RunStarted) -> None:
         signature = self.kind.run_signature
         try:
-            result = await self._instance.run(**signature.decode(started.input))
+            instance = self._instance = self.kind.create(self)
+            result = await instance.run(**signature.decode(started.input))
             self._run_outcome = Outcome(result=Raw(signature.encode_result(result)))
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - sorted into failures and bugs
+        except (GeneratorExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - sorted into failures and bugs
             self._run_outcome = self._outcome_of(error)
 
     async def _handle(self, received: CommandReceived) -> None:
@@ -404,7 +442,9 @@ class Execution:
             if isawaitable(result):
                 result = await result
             self._decisions.append(CommandCompleted(received.id, Raw(handler.signature.encode_result(result))))
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - sorted into failures and bugs
+        except (GeneratorExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - sorted into failures and bugs
             if (outcome := self._outcome_of(error)) is not None and outcome.error is not None:
                 self._decisions.append(CommandFailed(received.id, outcome.error))
         self._handlers -= 1
@@ -426,12 +466,16 @@ def _declared(error: BaseException) -> Failure | None:
     """Give the declared failure that an exception stands for: itself, or the first of a group of nothing else."""
     if isinstance(error, Failure):
         return error
-    if isinstance(error, BaseExceptionGroup) and error.subgroup(lambda leaf: not isinstance(leaf, Failure)) is None:
-        leaf: BaseException = error
-        while isinstance(leaf, BaseExceptionGroup):
-            leaf = leaf.exceptions[0]
-        return leaf if isinstance(leaf, Failure) else None
-    return None
+    if not isinstance(error, BaseExceptionGroup):
+        return None
+    leaves = [_declared(leaf) for leaf in error.exceptions]
+    return None if None in leaves else leaves[0]
+
+
+def _without_decisions(turn: Turn, fact: Fact) -> Turn:
+    """Keep of a turn that ended in a mistake what follows from its fact alone."""
+    cleared = turn.timers_cleared[:1] if isinstance(fact, TimerFired) else []
+    return Turn(events=turn.events[:1], tasks_closed=turn.tasks_closed, timers_cleared=cleared)
 
 
 def _agrees(recorded: JournalEvent, wanted: JournalEvent) -> bool:

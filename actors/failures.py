@@ -28,14 +28,14 @@ def failure(declared: dict[str, type[Failure]], task: str, info: ErrorInfo) -> F
     details = info.details_value()
     if (declared_class := declared.get(info.type)) is None:
         return TaskError(task, info.type, info.message, details)
-    error = declared_class.__new__(declared_class)  # its constructor may ask for what did not travel
+    error = Failure.__new__(declared_class)  # its constructors may ask for what did not travel
     Failure.__init__(error, info.message, details)
     return error
 
 
 def _message(error: BaseException) -> str:
     try:
-        return str(error)[:MAX_MESSAGE]
+        return _encodable(str(error)[:MAX_MESSAGE])
     except Exception:  # noqa: BLE001 - a user's own __str__ must not hide the error that it describes
         return f"<a {type(error).__name__} that can't be shown>"
 
@@ -54,4 +54,9 @@ def _trace(error: BaseException) -> str:
     frames = traceback.StackSummary.extract(
         traceback.walk_tb(error.__traceback__), limit=-MAX_FRAMES, lookup_lines=False
     )
-    return "\n".join(f'File "{frame.filename}", line {frame.lineno}, in {frame.name}' for frame in frames)
+    return _encodable("\n".join(f'File "{frame.filename}", line {frame.lineno}, in {frame.name}' for frame in frames))
+
+
+def _encodable(text: str) -> str:
+    # Lone surrogates (file names hold some) have no UTF-8 form, and an error that can't be recorded loses the event.
+    return text.encode("utf-8", "replace").decode()

@@ -12,23 +12,31 @@ its callbacks, and thereby everything that the code does, is a function of the j
 from __future__ import annotations
 
 import asyncio
+import sys
 from asyncio import events
 from asyncio.tasks import _enter_task, _leave_task
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextvars import Context
 from typing import Any, NoReturn, Protocol, TypeVar
-from weakref import WeakSet
 
 from actors.errors import NotDurable
 
 T = TypeVar("T")
 
 MAX_STEPS = 5_000_000  # callbacks in one turn; code that goes on for ever must not hold its node for ever
+MAX_TIME = 253_402_300_800.0  # the year 10000: what is later fits neither a datetime nor a database
+_MAX_CLOSES = 100  # every await in a coroutine's clean-up takes one more
+_FEW_TASKS = 64
 
 
 class Host(Protocol):
     """The execution that owns a loop: whatever the code asks for that must be journaled goes to it."""
+
+    @property
+    def replaying(self) -> bool:
+        """Whether the code is only repeating what it did before."""
+        ...
 
     def timer_set(self, timer: DurableTimer) -> int:
         """Take a timer that the code waits for; gives its number."""
@@ -57,7 +65,9 @@ class DurableLoop(asyncio.AbstractEventLoop):
         self.host = host
         self._ready: deque[asyncio.Handle] = deque()
         self._conditions: list[tuple[Callable[[], Any], asyncio.Future[None]]] = []
-        self._tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
+        # Held, so that when one is collected never depends on the garbage collector; see `create_task`.
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._forget_at = _FEW_TASKS
         self._now = 0.0
         self._closed = False
         self.unhandled: list[dict[str, Any]] = []
@@ -78,14 +88,21 @@ class DurableLoop(asyncio.AbstractEventLoop):
         Raises:
             NotDurable: the code does not come to rest.
         """
+        self._inside(self._run)
+
+    def _inside(self, work: Callable[[], None]) -> None:
+        """Do something with this loop as the running one, and put back whatever runs around it."""
         outer = events._get_running_loop()
         outer_task = None if outer is None else asyncio.current_task(outer)
+        outer_hooks = sys.get_asyncgen_hooks()
         if outer is not None and outer_task is not None:
             _leave_task(outer, outer_task)
         events._set_running_loop(self)
+        sys.set_asyncgen_hooks(firstiter=None, finalizer=self._generator_dropped)
         try:
-            self._run()
+            work()
         finally:
+            sys.set_asyncgen_hooks(*outer_hooks)
             events._set_running_loop(outer)
             if outer is not None and outer_task is not None:
                 _enter_task(outer, outer_task)
@@ -136,13 +153,21 @@ class DurableLoop(asyncio.AbstractEventLoop):
     def dispose(self) -> None:
         """End every coroutine without running it further; nothing that its clean-up asks for has an effect."""
         self._closed = True
-        self._ready.clear()
         self._conditions.clear()
-        for task in list(self._tasks):
+        self._inside(self._close_tasks)  # inside: elsewhere a @task called by clean-up code would really run
+        self._tasks.clear()
+        self._ready.clear()
+
+    def _close_tasks(self) -> None:
+        for task in self._tasks:
             if not task.done():
                 task._log_destroy_pending = False  # type: ignore[attr-defined]  # it is dropped on purpose
                 _close(task.get_coro())
-        self._ready.clear()
+
+    def _generator_dropped(self, generator: AsyncGenerator[Any, Any]) -> None:
+        # The loop around this one would end it in a task of its own, where the @tasks that it calls would really run.
+        if not self._closed and events._get_running_loop() is self:
+            self.create_task(generator.aclose())
 
     # -- what asyncio asks of a loop ----------------------------------------------------------------------
 
@@ -168,6 +193,10 @@ class DurableLoop(asyncio.AbstractEventLoop):
         timer.number = 0
         if when <= self._now:
             self._ready.append(timer)
+        elif not when < MAX_TIME:  # NaN is not
+            raise NotDurable(
+                f"a timer can't be due at {when}: expected a time before the year 10000; None waits for ever"
+            )
         elif not self._closed:
             timer.number = self.host.timer_set(timer)
         return timer
@@ -182,9 +211,15 @@ class DurableLoop(asyncio.AbstractEventLoop):
     def create_task(  # type: ignore[override]  # typeshed's generator form is not for users
         self, coro: Coroutine[Any, Any, T], *, name: str | None = None, context: Context | None = None, **_: Any
     ) -> asyncio.Task[T]:
+        if self._closed:
+            coro.close()
+            raise GeneratorExit  # clean-up code of an instance that is being unloaded
+        if len(self._tasks) >= self._forget_at:
+            self._tasks = [task for task in self._tasks if not task.done()]
+            self._forget_at = max(_FEW_TASKS, 2 * len(self._tasks))
         # A name of its own keeps asyncio's global counter, which would differ on replay, out of the code's sight.
         task = asyncio.Task(coro, loop=self, name=name or getattr(coro, "__qualname__", "task"), context=context)
-        self._tasks.add(task)
+        self._tasks.append(task)
         return task
 
     def get_debug(self) -> bool:
@@ -204,9 +239,13 @@ class DurableLoop(asyncio.AbstractEventLoop):
 
 
 def _close(coroutine: Any) -> None:
-    try:
-        coroutine.close()
-    except Exception:  # noqa: BLE001 - the user's clean-up code of an instance that is being unloaded
+    for _ in range(_MAX_CLOSES):
+        try:
+            coroutine.close()
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001, S112 - the user's clean-up code; it raised, or it awaits something
+            continue
         return
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any, get_type_hints
@@ -33,7 +34,7 @@ class Signature:
             DefinitionError: a parameter can't be named in JSON, or a type can't be made from it.
         """
         self.owner = owner
-        hints = _hints(function, owner)
+        hints = type_hints(function, owner)
         parameters = list(inspect.signature(function).parameters.values())[1 if skip_first else 0 :]
         self._signature = inspect.Signature([p.replace(annotation=inspect.Parameter.empty) for p in parameters])
         fields: list[Any] = []
@@ -47,6 +48,7 @@ class Signature:
                 field += (msgspec.field(default_factory=partial(_same, parameter.default)),)
             fields.append(field)
         self.parameters: tuple[str, ...] = tuple(name for name, *_ in fields)
+        self._by_place = _by_place(parameters)
         self.result_type: Any = hints.get("return", Any)
         self._by_name, self._by_position = self._decoders(fields)
         self._decode_result = decoder(_checked_type(self.result_type, f"{owner}: the result"))
@@ -55,16 +57,21 @@ class Signature:
         """Give call arguments as a JSON object.
 
         Raises:
-            InvalidArguments: they do not fit the parameters.
+            InvalidArguments: they do not fit the parameters, or one is of another type than its annotation.
         """
+        if not kwargs and len(args) in self._by_place:
+            arguments: dict[str, Any] = dict(zip(self.parameters, args, strict=False))
+        else:
+            try:
+                arguments = self._signature.bind(*args, **kwargs).arguments
+            except TypeError as error:
+                raise InvalidArguments(f"{self.owner}: {error}") from None
         try:
-            bound = self._signature.bind(*args, **kwargs)
-        except TypeError as error:
-            raise InvalidArguments(f"{self.owner}: {error}") from None
-        try:
-            return encode(bound.arguments)
+            data = encode(arguments)
+            self._by_name(data)
         except PayloadRefused as error:
-            raise InvalidArguments(f"{self.owner}: {error}") from error
+            raise InvalidArguments(f"{self.owner}({', '.join(self.parameters)}): {error}") from error
+        return data
 
     def decode(self, data: bytes | Raw) -> dict[str, Any]:
         """Read JSON arguments; gives the keyword arguments for the call.
@@ -72,7 +79,7 @@ class Signature:
         Raises:
             InvalidArguments: one is missing, unknown, or of another type.
         """
-        listed = bytes(memoryview(data)[:1]) == b"["
+        listed = _LIST.match(memoryview(data)) is not None
         try:
             arguments = (self._by_position if listed else self._by_name)(data)
         except PayloadRefused as error:
@@ -104,21 +111,33 @@ class Signature:
         return decoder(by_name), decoder(by_position)
 
 
-_NAMED = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+_LIST = re.compile(rb"[ \t\r\n]*\[")
+
+
+def _by_place(parameters: list[inspect.Parameter]) -> range:
+    """Give how many arguments by position alone make a complete call."""
+    required = [p for p in parameters if p.default is p.empty]
+    if any(p.kind is p.KEYWORD_ONLY for p in required):
+        return range(0)
+    return range(len(required), sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters) + 1)
 
 
 def _same(value: Any) -> Any:
     return value
 
 
-def _hints(function: Callable[..., Any], owner: str) -> dict[str, Any]:
+def type_hints(annotated: Callable[..., Any] | type, owner: str) -> dict[str, Any]:
+    """Read annotations; raises `DefinitionError` when one can't be."""
     try:
-        return get_type_hints(function, include_extras=True)
+        return get_type_hints(annotated, include_extras=True)
     except NameError as error:
         raise DefinitionError(
-            f"{owner}: the annotation {error.name!r} can't be found; import it where the function is defined "
+            f"{owner}: the annotation {error.name!r} can't be found; import it where it is used "
             "(not only under TYPE_CHECKING): types are read at run time"
         ) from error
+    except (TypeError, SyntaxError, AttributeError) as error:
+        raise DefinitionError(f"{owner}: an annotation can't be read at run time: {error}") from error
 
 
 def _checked_type(type_: Any, where: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from asyncio.events import _get_running_loop
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
@@ -19,6 +20,8 @@ from actors.signature import Signature
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_MAX_TIMEOUT = 366 * 86_400
+
 
 class Retry(Struct, frozen=True):
     """When a failed attempt is followed by another, and after how long.
@@ -26,6 +29,9 @@ class Retry(Struct, frozen=True):
     The n-th retry waits `first_delay * factor ** (n - 1)` seconds, at most `max_delay`, shortened by up to the
     fraction `jitter` so that many failures do not come back together. Declared failures (`actors.Failure`) and the
     error types named in `never` are not retried.
+
+    Raises:
+        DefinitionError: a figure that makes no sense.
     """
 
     max_attempts: int | None = None  # None: until it succeeds
@@ -34,6 +40,20 @@ class Retry(Struct, frozen=True):
     max_delay: float = 60.0
     jitter: float = 0.2
     never: tuple[type[Exception], ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, value, allowed in (
+            ("max_attempts", self.max_attempts, self.max_attempts is None or self.max_attempts >= 1),
+            ("first_delay", self.first_delay, 0 <= self.first_delay < math.inf),
+            ("factor", self.factor, 1 <= self.factor < math.inf),
+            ("max_delay", self.max_delay, 0 <= self.max_delay < math.inf),
+            ("jitter", self.jitter, 0 <= self.jitter <= 1),
+        ):
+            if not allowed:
+                raise DefinitionError(
+                    f"Retry: {name} is {value!r}; expected max_attempts of at least 1 (or None), finite delays of at "
+                    "least 0, a finite factor of at least 1, a jitter from 0 to 1"
+                )
 
     def delay_after(self, attempt: int, jitter: float) -> float | None:
         """Give the seconds to wait after a failed attempt, None when there is no other.
@@ -44,8 +64,11 @@ class Retry(Struct, frozen=True):
         """
         if self.max_attempts is not None and attempt >= self.max_attempts:
             return None
-        exponent = min(attempt - 1, 64)  # keeps the power finite; the cap below decides anyway
-        return float(min(self.max_delay, self.first_delay * self.factor**exponent) * (1 - self.jitter * jitter))
+        try:
+            delay = self.first_delay * float(self.factor) ** (attempt - 1)
+        except OverflowError:
+            delay = self.max_delay if self.first_delay else 0.0
+        return float(min(self.max_delay, delay) * (1 - self.jitter * jitter))
 
     def retries(self, error: BaseException) -> bool:
         """Say whether this sort of error is worth another attempt at all."""
@@ -101,7 +124,7 @@ class Task(Generic[P, R]):
         self.name: str = name or function.__name__
         self.queue, self.local, self.timeout = queue, local, timeout
         self.retry = retry or Retry()
-        self.raises = {failure.__name__: failure for failure in raises}
+        self.raises = _declared(self.name, raises)
         self.__doc__ = function.__doc__
         self.__wrapped__ = function
         self.__name__ = self.name
@@ -126,8 +149,17 @@ class Task(Generic[P, R]):
             raise DefinitionError(
                 f"task {self.name}: it must be an async function; call blocking code with asyncio.to_thread inside"
             )
-        if self.timeout <= 0:
-            raise DefinitionError(f"task {self.name}: timeout must be above 0 seconds, it is {self.timeout}")
+        if not 0 < self.timeout <= _MAX_TIMEOUT:
+            raise DefinitionError(
+                f"task {self.name}: timeout must be above 0 and at most {_MAX_TIMEOUT} seconds, it is {self.timeout}"
+            )
+
+
+def _declared(name: str, raises: tuple[Any, ...]) -> dict[str, type[Failure]]:
+    for failure in raises:
+        if not (isinstance(failure, type) and issubclass(failure, Failure)):
+            raise DefinitionError(f"task {name}: raises names {failure!r}, which is not a subclass of actors.Failure")
+    return {failure.__name__: failure for failure in raises}
 
 
 @overload

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from msgspec import Raw, Struct
 
 from actors.journal import ErrorInfo
 from actors.turn import LocalCall, LogLine
-from eventstore import Commit, TimerKey
-from runtime.messages import Addressed, Ask, AwaitResult, Inbound, Reply, Send, Start, TaskOutcome, encode_message
-from runtime.transport.port import Delivery, Destination, Message
+from eventstore import Commit, OutboxMessage, TimerKey
+from runtime.messages import Addressed, Ask, AwaitResult, Reply, Send, Start, TaskOutcome, encode_message
+from runtime.transport.port import Delivery, Destination, Message, Subscription
 
 
 class TimerDue(Addressed, tag=False):
@@ -50,7 +52,9 @@ class Item(Struct, eq=False):
 
     content: Content
     delivery: Delivery | None = None
+    subscription: Subscription | None = None  # whom to tell that it is handled
     attempts: int = 0
+    handled: asyncio.Event | None = None  # set when it is durably handled or put aside
 
     @property
     def reply_to(self) -> ReplyTo | None:
@@ -65,13 +69,11 @@ class Step(Struct):
     """What handling one item gives: what to commit, and what may leave the node once it is durable."""
 
     commit: Commit | None = None
-    replies: list[Message] = []
+    replies: list[Message] = []  # to the item's own sender
+    resolved: list[tuple[str | None, Reply]] = []  # to who waits: by command id, or None for the run's result
     local_calls: list[LocalCall] = []
     logs: list[LogLine] = []
-    timers_done: list[TimerKey] = []
+    later: list[OutboxMessage] = []  # to publish again at their `due_at`
     finished: bool = False
     stuck: ErrorInfo | None = None
     resumed: bool = False
-
-
-__all__ = ["Content", "Inbound", "Item", "LocalDone", "ReplyTo", "Step", "TimerDue", "Wake"]

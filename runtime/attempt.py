@@ -1,0 +1,51 @@
+"""One attempt of a task: typed input in, a result or an error out, within its time."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from msgspec import Raw, Struct
+
+from actors import InvalidInput, Task, TaskContext
+from actors.failures import error_info
+from actors.journal import ErrorInfo
+from actors.task import enter_task
+
+
+class Attempt(Struct):
+    """How an attempt ended. `retryable`: whether another one could end differently."""
+
+    result: Raw | None = None
+    error: ErrorInfo | None = None
+    retryable: bool = True
+
+
+async def run_attempt(task: Task[..., Any], input: Raw | bytes, context: TaskContext) -> Attempt:
+    """Run a task's function once. Every exception becomes an `Attempt`, but cancellation is the caller's."""
+    try:
+        arguments = task.signature.decode(input)
+    except InvalidInput as error:
+        return Attempt(error=error_info(error), retryable=False)
+    enter_task(context)
+    limit = asyncio.timeout(task.timeout)
+    try:
+        async with limit:
+            value = await task.function(**arguments)
+        return Attempt(result=Raw(task.signature.encode_result(value)))
+    except TimeoutError as error:
+        if limit.expired():
+            return Attempt(error=ErrorInfo("TaskTimeout", f"{task.name} did not end within {task.timeout:g} s"))
+        return _failed(task, error)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's function; its error is its outcome
+        return _failed(task, error)
+
+
+def deadline(task: Task[..., Any]) -> datetime:
+    """Give the time by which an attempt that starts now must have ended, by this machine's clock."""
+    return datetime.now(UTC) + timedelta(seconds=task.timeout)
+
+
+def _failed(task: Task[..., Any], error: BaseException) -> Attempt:
+    return Attempt(error=error_info(error), retryable=task.retry.retries(error))

@@ -1,0 +1,253 @@
+"""One actor in a node's memory: its mailbox, and the chain of its turns that are not durable yet.
+
+    ┌─────────┐  loaded   ┌────────┐  finished, or idle   ┌─────────┐
+    │ LOADING ├──────────►│ ACTIVE ├─────────────────────►│ DROPPED │
+    └─────────┘           └───┬────┘                      └─────────┘
+         ▲   refused, unknown │                                ▲
+         └────────────────────┘        partition lost (from any phase)
+
+Invariants, and who keeps them:
+* items are handled in the order they came: one deque, and a retry puts what was not durable in front again;
+* a turn may build on turns that are not durable yet, because their commits keep their order. Nothing that a turn
+  asks for leaves the node before its commit is durable: `_done` is called from nowhere else;
+* after a refused or unknown commit nothing in memory is believed: all is withdrawn, reloaded, and handled again.
+  The stream's unique versions and the inbox's unique keys make the second handling of a durable item harmless.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import structlog
+
+from actors import Bug
+from actors.definition import ActorType, WorkflowType
+from actors.failures import error_info
+from actors.journal import ErrorInfo
+from eventstore import (
+    Commit,
+    InboxMark,
+    LoadedStream,
+    LoadRequest,
+    StaleEpoch,
+    StoreError,
+    UnserialisableInput,
+)
+from runtime.hosting.entity import EntityBehaviour
+from runtime.hosting.ground import answers
+from runtime.hosting.item import Item, LocalDone, Step, Wake
+from runtime.hosting.workflow import WorkflowBehaviour
+from runtime.messages import Reply, Send, Start, Status
+
+if TYPE_CHECKING:
+    from runtime.hosting.host import PartitionHost
+
+MAX_ATTEMPTS = 3  # handlings of one item that may raise something undeclared, before it is quarantined
+
+log = structlog.get_logger("perdure.actor")
+
+
+class Phase(StrEnum):
+    """Where an activation is in its life."""
+
+    LOADING = "loading"
+    ACTIVE = "active"
+    DROPPED = "dropped"
+
+
+class TurnUnit:
+    """A turn on its way into the log, with those that changed nothing but must not overtake it."""
+
+    __slots__ = ("activation", "commit", "item", "riders", "step", "withdrawn")
+
+    def __init__(self, activation: Activation, commit: Commit, step: Step, item: Item) -> None:
+        self.activation, self.commit, self.step, self.item = activation, commit, step, item
+        self.riders: list[tuple[Step, Item]] = []
+        self.withdrawn = False
+
+    def settle(self, error: StoreError | None) -> None:
+        """Hear from the committer; a withdrawn unit's items are being handled again already."""
+        if not self.withdrawn:
+            self.activation.settled(self, error)
+
+
+class Activation:
+    """See the module's docstring."""
+
+    __slots__ = ("behaviour", "host", "kind", "last_used", "mailbox", "phase", "stream", "units")
+
+    def __init__(self, host: PartitionHost, kind: ActorType | WorkflowType, stream: str) -> None:
+        self.host, self.kind, self.stream = host, kind, stream
+        self.phase = Phase.LOADING
+        self.mailbox: deque[Item] = deque()
+        self.units: deque[TurnUnit] = deque()
+        self.last_used = 0.0
+        self.behaviour = self._fresh()
+
+    # -- what the host asks -----------------------------------------------------------------------------------
+
+    def receive(self, item: Item) -> None:
+        """Take an item: handle it now, or keep it until the actor is loaded."""
+        if self.phase is Phase.ACTIVE and not self.mailbox:
+            self._handle(item)
+        else:
+            self.mailbox.append(item)
+
+    def begin(self, item: Item) -> None:
+        """Take the first item. A first start is handled unseen: if the stream exists after all, its commit is refused."""
+        is_new = isinstance(item.content, Start) and isinstance(self.kind, WorkflowType)
+        if is_new and item.delivery is not None and item.delivery.redeliveries == 0:
+            self.phase = Phase.ACTIVE
+            self._handle(item)
+            if not self.units:  # it was refused, so whether the stream exists is still not known
+                self.host.forget(self)
+        else:
+            self.mailbox.append(item)
+            self.host.load(self)
+
+    def load_request(self) -> LoadRequest:
+        """Say what to read: the stream, and which of the waiting commands were handled before."""
+        ids = [item.content.command_id for item in self.mailbox if isinstance(item.content, Send)]
+        return LoadRequest(self.stream, ids)
+
+    def loaded(self, stream: LoadedStream) -> None:
+        """Go on with what was read."""
+        if self.phase is not Phase.LOADING:
+            return
+        self.phase = Phase.ACTIVE
+        step = self.behaviour.load(stream)
+        # A local task that ended while its turn was lost waits in the mailbox: it must not run twice for that.
+        ended = {item.content.call.task for item in self.mailbox if isinstance(item.content, LocalDone)}
+        step.local_calls = [call for call in step.local_calls if call.task not in ended]
+        if self.behaviour.broken and not step.stuck:
+            self.host.still_stuck(self.stream)
+        self._submit(step, Item(self.host.wake(self.stream)))
+        self._drain()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is lost when it is unloaded now."""
+        return self.phase is Phase.ACTIVE and not self.units and not self.mailbox and not self.behaviour.busy
+
+    def drop(self) -> list[Item]:
+        """Unload it; gives the items that are not durably handled, in order."""
+        items = self._withdraw()
+        self.phase = Phase.DROPPED
+        self.mailbox.clear()
+        self.behaviour.dispose()
+        return items
+
+    # -- handling ---------------------------------------------------------------------------------------------
+
+    def _drain(self) -> None:
+        while self.mailbox and self.phase is Phase.ACTIVE:
+            self._handle(self.mailbox.popleft())
+
+    def _handle(self, item: Item) -> None:
+        if isinstance(item.content, Wake) and self.behaviour.broken:
+            self._reload([item], error=None)
+            return
+        try:
+            step = self.behaviour.handle(item)
+        except Bug as bug:
+            self._crashed(item, error_info(bug.__cause__ or bug))
+            return
+        except Exception as error:
+            # Not the user's code, or it would be a Bug: whatever it is, the partition goes on with the next message.
+            log.exception("message could not be handled", actor=self.stream)
+            self._crashed(item, error_info(error))
+            return
+        self._submit(step, item)
+        if self.behaviour.dirty:
+            self._reload([], error=None)
+
+    def _submit(self, step: Step, item: Item) -> None:
+        if step.commit is not None:
+            unit = TurnUnit(self, step.commit, step, item)
+            self.units.append(unit)
+            self.host.commit(unit)
+        elif self.units:
+            self.units[-1].riders.append((step, item))
+        else:
+            self._done(step, item)
+
+    def _crashed(self, item: Item, error: ErrorInfo) -> None:
+        item.attempts += 1
+        log.warning(
+            "handler crashed", actor=self.stream, version=self.behaviour.version, attempt=item.attempts,
+            error=f"{error.type}: {error.message}",
+        )  # fmt: skip
+        if item.attempts >= MAX_ATTEMPTS:
+            self._quarantine(item, error)
+        self._reload([item] if item.attempts < MAX_ATTEMPTS else [], error=None)
+
+    def _quarantine(self, item: Item, error: ErrorInfo) -> None:
+        reason = f"{error.type}: {error.message}"
+        note = ErrorInfo(
+            error.type, f"the handler crashed {item.attempts} times and the message was put aside: {reason}"
+        )
+        reply = Reply(Status.QUARANTINED, error=note)
+        marks: list[InboxMark] = []
+        if isinstance(item.content, Send) and isinstance(self.behaviour, EntityBehaviour):
+            marks = self.behaviour.quarantined(item.content, reply)
+        self.host.quarantine(item, reason, self, marks, answers(item, reply))
+
+    # -- durable, or not ----------------------------------------------------------------------------------------
+
+    def settled(self, unit: TurnUnit, error: StoreError | None) -> None:
+        """Hear that the oldest turn is durable, refused or unknown."""
+        if error is None:
+            self.units.popleft()
+            self._done(unit.step, unit.item)
+            for step, item in unit.riders:
+                self._done(step, item)
+            if self.phase is Phase.LOADING:
+                if not self.units:
+                    self.host.load(self)
+            elif self.behaviour.finished and not self.units:
+                self.host.forget(self)
+        elif isinstance(error, StaleEpoch):
+            self.host.fenced(error)
+        else:
+            if isinstance(error, UnserialisableInput):
+                unit.item.attempts += 1
+                if unit.item.attempts >= MAX_ATTEMPTS:
+                    self.units.popleft()
+                    self._quarantine(unit.item, error_info(error))
+            self._reload([], error)
+
+    def _done(self, step: Step, item: Item) -> None:
+        self.host.done(self, step, item)
+
+    def _reload(self, first: Iterable[Item], error: StoreError | None) -> None:
+        """Believe nothing in memory. With an error what is in flight is handled again; without, it is awaited first."""
+        if self.phase is Phase.DROPPED:
+            return
+        again = list(first)
+        if error is not None:
+            log.info("reloading", actor=self.stream, phase=self.phase, turns=len(self.units), reason=str(error))
+            again = self._withdraw() + again
+        self.mailbox.extendleft(reversed(again))
+        self.behaviour.dispose()
+        self.behaviour = self._fresh()
+        self.phase = Phase.LOADING
+        if not self.units:
+            self.host.load(self)
+
+    def _withdraw(self) -> list[Item]:
+        items: list[Item] = []
+        for unit in self.units:
+            unit.withdrawn = True
+            items.append(unit.item)
+            items.extend(item for _, item in unit.riders)
+        self.units.clear()
+        self.host.cancel_local(self)
+        return items
+
+    def _fresh(self) -> WorkflowBehaviour | EntityBehaviour:
+        if isinstance(self.kind, WorkflowType):
+            return WorkflowBehaviour(self.host.ground, self.kind, self.stream)
+        return EntityBehaviour(self.host.ground, self.kind, self.stream)

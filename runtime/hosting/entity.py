@@ -1,0 +1,169 @@
+"""How an actor handles what comes into its mailbox: messages in, steps out.
+
+A handled command leaves an inbox mark with its reply, in the same commit as its events. Marks of recent commands are
+kept in memory; for older ones the inbox's unique key has the last word, and the commit comes back refused.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import assert_never
+
+from msgspec import Raw
+
+from actors import Bug, Failure, InvalidInput, Nondeterminism
+from actors.definition import ActorType
+from actors.entity import Entity
+from actors.failures import error_info
+from actors.journal import ErrorInfo
+from actors.turn import LocalCall, Turn
+from eventstore import Commit, InboxMark, LoadedStream, NewEvent
+from eventstore import Execution as ExecutionRow
+from runtime.hosting.ground import Ground, answers, fingerprint
+from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
+from runtime.hosting.workflow import reply_for
+from runtime.messages import Ask, AwaitResult, Reply, Send, Start, Status, TaskOutcome, encode_message, error_reply
+
+REMEMBERED = 256  # inbox marks kept in memory by one activation
+
+
+class EntityBehaviour:
+    """One actor in memory; made empty, and filled by `load`."""
+
+    finished = False
+    busy = False
+
+    def __init__(self, ground: Ground, kind: ActorType, stream: str) -> None:
+        self._ground, self._kind, self.stream = ground, kind, stream
+        self._entity = Entity(kind, stream)
+        self._inbox: dict[str, InboxMark] = {}
+        self._trouble: ErrorInfo | None = None
+        self.correlation_id: str | None = None
+
+    @property
+    def version(self) -> int:
+        """The stream's version, with all steps handed out so far."""
+        return self._entity.version
+
+    @property
+    def broken(self) -> bool:
+        """Whether the state can't be rebuilt from its events."""
+        return self._trouble is not None
+
+    @property
+    def dirty(self) -> bool:
+        """Whether a refused command has touched the state, which must be rebuilt then."""
+        return self._entity.dirty
+
+    def load(self, loaded: LoadedStream) -> Step:
+        """Fold the events. An actor that can't be folded refuses everything until the code can."""
+        self._inbox = dict(loaded.inbox)
+        try:
+            self._entity.replay(loaded.events)
+        except (Nondeterminism, Bug) as error:
+            self._trouble = error_info(error)
+            return Step(stuck=self._trouble)
+        return Step()
+
+    def handle(self, item: Item) -> Step:
+        """Handle one item; raises `actors.Bug` when user code raised something undeclared."""
+        content = item.content
+        match content:
+            case Send():
+                return self._command(item, content)
+            case Ask():
+                return self._ask(item, content)
+            case Start() | AwaitResult():
+                note = ErrorInfo(
+                    "InvalidInput",
+                    f"{self._kind.name} is an actor: it is not started and has no result; send it a command",
+                )
+                return Step(replies=answers(item, Reply(Status.INVALID, error=note)))
+            case TaskOutcome() | TimerDue() | LocalDone() | Wake():
+                return Step()
+            case _:
+                assert_never(content)
+
+    def local_calls(self) -> list[LocalCall]:
+        """Actors run none."""
+        return []
+
+    def dispose(self) -> None:
+        """Nothing to release."""
+
+    def quarantined(self, message: Send, reply: Reply) -> list[InboxMark]:
+        """Make the inbox mark of a command that is given up: its repetitions get the same answer.
+
+        None for an actor that can't be rebuilt: the command was not at fault, and may come again.
+        """
+        if self._trouble is not None:
+            return []
+        return [InboxMark(message.command_id, fingerprint(message.name, message.input), encode_message(reply))]
+
+    def _command(self, item: Item, message: Send) -> Step:
+        if (mark := self._inbox.get(message.command_id)) is not None:
+            return self._repeat(item, message, mark)
+        if self._trouble is not None:
+            if item.reply_to is None:  # accepted with nobody to tell: it must not be lost
+                raise Bug(f"{self.stream} can't be rebuilt: {self._trouble.type}: {self._trouble.message}")
+            return Step(replies=answers(item, Reply(Status.STUCK, error=self._trouble)))
+        if (refused := self._refusal(message)) is not None:
+            return Step(replies=answers(item, refused))
+        turn = self._entity.command(message.command_id, message.name, message.input)
+        reply = encode_message(reply_for(turn.answers[0].outcome))
+        mark = InboxMark(message.command_id, fingerprint(message.name, message.input), reply)
+        self._remember(mark)
+        self.correlation_id = message.correlation_id or message.command_id
+        return Step(commit=self._commit(turn, mark), replies=answers(item, reply))
+
+    def _repeat(self, item: Item, message: Send, mark: InboxMark) -> Step:
+        if mark.digest == fingerprint(message.name, message.input):
+            return Step(replies=answers(item, mark.reply))
+        note = ErrorInfo("Conflict", f"command id {message.command_id} was used for other input; use another id")
+        return Step(replies=answers(item, Reply(Status.CONFLICT, error=note)))
+
+    def _refusal(self, message: Send) -> Reply | None:
+        try:
+            self._kind.command(message.name).signature.decode(message.input)
+        except InvalidInput as error:
+            return error_reply(Status.INVALID, error)
+        return self._ground.too_old(message)
+
+    def _ask(self, item: Item, message: Ask) -> Step:
+        if self._trouble is not None:
+            return Step(replies=answers(item, Reply(Status.STUCK, error=self._trouble)))
+        try:
+            reply = Reply(Status.OK, Raw(self._entity.query(message.name, message.input)))
+        except InvalidInput as error:
+            reply = error_reply(Status.INVALID, error)
+        except Failure as error:
+            reply = error_reply(Status.FAILED, error_info(error))
+        except Bug as error:
+            reply = error_reply(Status.FAILED, error)
+        return Step(replies=answers(item, reply))
+
+    def _remember(self, mark: InboxMark) -> None:
+        self._inbox[mark.command_id] = mark
+        if len(self._inbox) > REMEMBERED:
+            del self._inbox[next(iter(self._inbox))]
+
+    def _commit(self, turn: Turn, mark: InboxMark) -> Commit:
+        ground, now = self._ground, self._ground.clock.now()
+        expected = self._entity.version - len(turn.events)
+        return Commit(
+            partition=ground.partition,
+            epoch=ground.epoch,
+            stream=self.stream,
+            expected_version=expected,
+            events=[
+                NewEvent(
+                    record.type, record.data, now, causation_id=mark.command_id, correlation_id=self.correlation_id
+                )
+                for record in turn.events
+            ],
+            inbox=[mark],
+            execution=self._listing(now) if expected == 0 and turn.events else None,
+        )
+
+    def _listing(self, now: datetime) -> ExecutionRow:
+        return ExecutionRow(status="active", started_at=now, updated_at=now, correlation_id=self.correlation_id)

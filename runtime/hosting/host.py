@@ -1,0 +1,348 @@
+"""A partition as its owner hosts it: what comes in finds its actor, and what is durable goes out.
+
+Everything here happens under one lease, named by its epoch. When the lease is gone the whole object is dropped: no
+activation, timer or ack of it is believed again, and the broker hands its unacked messages to the next owner.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+
+import structlog
+from msgspec import Struct
+
+from actors import InvalidInput
+from actors.journal import ErrorInfo
+from actors.names import split_stream, stream_name
+from eventstore import Commit, CommitRefused, InboxMark, OutboxMessage, Quarantined, StaleEpoch, StoreError, TimerKey
+from runtime.clock import monotonic
+from runtime.hosting.activation import Activation, TurnUnit
+from runtime.hosting.ground import Ground, answers
+from runtime.hosting.item import Item, Step, TimerDue, Wake
+from runtime.hosting.local_tasks import LocalTasks
+from runtime.hosting.outbox import MARK_AFTER, Outbox
+from runtime.hosting.schedule import Schedule
+from runtime.hosting.services import Services
+from runtime.messages import Inbound, Send, Status, TaskOutcome, decode_inbound, error_reply
+from runtime.routing import partition_of
+from runtime.transport.port import Delivery, Message, Subscription
+
+STUCK_FIRST, STUCK_MOST = timedelta(seconds=2), timedelta(minutes=5)  # between tries to go on with a stuck instance
+WINDOW = timedelta(seconds=60)  # how far ahead timers are held in memory
+TIMER_PAGE = 10_000
+MAX_ID = 200  # characters of a command id or correlation id
+
+log = structlog.get_logger("perdure.partition")
+
+
+class PartitionUnit(Struct, eq=False):
+    """A commit of the partition's own."""
+
+    commit: Commit
+    durable: Callable[[], None]
+    host: PartitionHost
+    refused: Callable[[], None] | None = None
+    withdrawn: bool = False
+
+    def settle(self, error: StoreError | None) -> None:
+        """Hear from the committer. What failed is found again by the next sweep, or comes again by the broker."""
+        if error is None:
+            self.durable()
+        elif isinstance(error, StaleEpoch):
+            self.host.fenced(error)
+        elif self.refused is not None and isinstance(error, CommitRefused):
+            self.refused()
+
+
+class PartitionHost:
+    """See the module's docstring."""
+
+    def __init__(self, services: Services, ground: Ground) -> None:
+        self.ground = ground
+        self.partition = ground.partition
+        self._services = services
+        self._active: dict[str, Activation] = {}
+        self._stuck: dict[str, timedelta] = {}
+        self._timers: set[TimerKey] = set()
+        self._local = LocalTasks(self.receive)
+        self.schedule = Schedule(ground.clock)
+        self.outbox = Outbox(self.partition, ground.clock, services.publisher, self._republish_after, self.schedule)
+        self.dropped = False
+        self.on_fenced: Callable[[], None] = lambda: None
+
+    # -- coming in ----------------------------------------------------------------------------------------------
+
+    def deliver(self, delivery: Delivery, subscription: Subscription, handled: asyncio.Event | None = None) -> None:
+        """Take a message from the partition's queue."""
+        try:
+            content = decode_inbound(delivery.body)
+            stream = stream_name(content.type, content.id)
+            _check_ids(content)
+            if partition_of(stream, self._services.partitions) != self.partition:
+                self._services.forward(content, delivery, subscription)
+                return
+            self._services.app.type(content.type)
+        except InvalidInput as error:
+            self._refuse(delivery, subscription, error)
+            if handled is not None:
+                handled.set()
+            return
+        self.receive(stream, Item(content, delivery, subscription, handled=handled))
+
+    def receive(self, stream: str, item: Item) -> None:
+        """Hand an item to its actor, which is loaded if need be."""
+        if self.dropped:
+            return
+        activation = self._active.get(stream)
+        if activation is None:
+            kind = self._services.app.type(item.content.type)
+            self._active[stream] = activation = Activation(self, kind, stream)
+            activation.last_used = monotonic()
+            activation.begin(item)
+        else:
+            activation.last_used = monotonic()
+            activation.receive(item)
+
+    def put_aside(self, delivery: Delivery, subscription: Subscription, reason: str, attempts: int) -> None:
+        """Quarantine a message that was never handed to an actor."""
+        reply = error_reply(Status.QUARANTINED, ErrorInfo("Quarantined", reason))
+        item = Item(Wake(type="", id=""), delivery, subscription, attempts)
+        self.quarantine(item, reason, replies=answers(item, reply))
+
+    def _refuse(self, delivery: Delivery, subscription: Subscription, error: InvalidInput) -> None:
+        log.warning("message refused", partition=self.partition, error=str(error))
+        item = Item(Wake(type="", id=""), delivery, subscription)
+        if (who := item.reply_to) is not None:
+            self._services.reply([who.message(error_reply(Status.INVALID, error))])
+            subscription.ack(delivery)
+        elif _is_outcome(delivery.body):
+            subscription.ack(delivery)  # its task is still in the outbox, and is published again
+        else:
+            self.quarantine(item, f"{type(error).__name__}: {error}")
+
+    # -- what activations ask -------------------------------------------------------------------------------------
+
+    def load(self, activation: Activation) -> None:
+        """Read an activation's stream."""
+        self._services.loader.add(activation)
+
+    def commit(self, unit: TurnUnit) -> None:
+        """Hand a turn to the group commit."""
+        self._services.committer.submit(unit)
+
+    def done(self, activation: Activation, step: Step, item: Item) -> None:
+        """Let out what a durable step asks for."""
+        if self.dropped or (step.commit is None and not self.ground.lease_is_current()):
+            return  # nothing fenced this step, so an owner that slept through its lease must not speak
+        if item.delivery is not None and item.subscription is not None:
+            item.subscription.ack(item.delivery)
+        replies = step.replies
+        for command_id, reply in step.resolved:
+            replies += self.ground.waiters.answer(activation.stream, command_id, reply)
+        if replies:
+            self._services.reply(replies)
+        if step.commit is not None:
+            self._after_commit(step.commit)
+        for message in step.later:
+            self.outbox.plan(message)
+        for call in step.local_calls:
+            self._local.run(
+                self._services.app.task(call.name), call, activation.stream, activation.behaviour.correlation_id
+            )
+        if step.logs or step.stuck or step.resumed:
+            self._tell(activation, step)
+        if item.handled is not None:
+            item.handled.set()
+
+    def quarantine(
+        self,
+        item: Item,
+        reason: str,
+        activation: Activation | None = None,
+        marks: list[InboxMark] | None = None,
+        replies: list[Message] | None = None,
+    ) -> None:
+        """Put a message aside, with its reason, and tell its sender once that is durable."""
+        stream = "" if activation is None else activation.stream
+        delivery, subscription = item.delivery, item.subscription
+        if delivery is None or subscription is None:
+            log.error("could not be handled", actor=stream, reason=reason)
+            return
+        record = Quarantined(
+            id=self._services.new_id(),
+            source=f"{delivery.source}:{delivery.key}".replace("\0", ""),
+            body=delivery.body,
+            reason=reason.replace("\0", ""),
+            attempts=item.attempts,
+            at=self.ground.clock.now(),
+        )
+
+        def durable() -> None:
+            log.error("message quarantined", actor=stream, partition=self.partition, id=record.id, reason=reason)
+            subscription.ack(delivery)
+            self._services.reply(replies or [])
+            if item.handled is not None:
+                item.handled.set()
+
+        put_aside = Commit(self.partition, self.ground.epoch, quarantine=[record])
+        if activation is None or not marks:
+            self._own_commit(put_aside, durable)
+            return
+        marked = Commit(
+            self.partition, self.ground.epoch, stream, activation.behaviour.version, inbox=marks, quarantine=[record]
+        )
+        # Refused: the stream moved on, or a repetition was marked first. Then the message is put aside without a mark.
+        self._own_commit(marked, durable, partial(self._own_commit, put_aside, durable))
+
+    def forget(self, activation: Activation) -> None:
+        """Unload an activation that is done; what still comes for it loads it again."""
+        if self._active.get(activation.stream) is activation:
+            del self._active[activation.stream]
+        for item in activation.drop():
+            self.receive(activation.stream, item)
+
+    def cancel_local(self, activation: Activation) -> None:
+        """Stop the local tasks of an activation that is not believed any more."""
+        self._local.cancel(activation.stream)
+
+    def still_stuck(self, stream: str) -> None:
+        """Plan another try for an instance whose journal says that it is stuck."""
+        wait = self._stuck.get(stream, STUCK_FIRST)
+        self._stuck[stream] = min(wait * 2, STUCK_MOST)
+        self.schedule.add(self.ground.clock.now() + wait, partial(self._wake, stream))
+
+    def wake(self, stream: str) -> Wake:
+        """Make the content of an item that only wakes an instance."""
+        type_, id_ = split_stream(stream)
+        return Wake(type=type_, id=id_)
+
+    def fenced(self, error: StaleEpoch) -> None:
+        """Hear that the partition has a new owner."""
+        if not self.dropped:
+            log.warning("partition lost", partition=self.partition, reason=str(error))
+            self.drop()
+            self.on_fenced()
+
+    # -- life -------------------------------------------------------------------------------------------------------
+
+    async def recover(self) -> None:
+        """Take up what the last owner left: unfinished instances, unsent messages, timers. Raises `StoreError`."""
+        for row in await self._services.store.unfinished(self.partition):
+            if split_stream(row.stream)[0] in self._services.app.types:
+                self._wake(row.stream)
+            else:
+                log.warning("nobody here knows the type", actor=row.stream, phase="parked")
+        await self.sweep()
+
+    async def sweep(self) -> None:
+        """Look into the database for what is due soon or was left undone. Raises `StoreError`."""
+        await self.outbox.sweep(self._services.store, WINDOW)
+        until = self.ground.clock.now() + WINDOW
+        for timer in await self._services.store.timers(self.partition, until=until, limit=TIMER_PAGE):
+            self._plan_timer(timer)
+
+    def tidy(self, idle: float, most: int) -> None:
+        """Unload what nobody used for `idle` seconds, the longest unused first when there are more than `most`."""
+        horizon = monotonic() - idle
+        resting = [a for a in self._active.values() if a.last_used < horizon and a.idle]
+        if (surplus := len(self._active) - len(resting) - most) > 0:
+            others = sorted((a for a in self._active.values() if a.last_used >= horizon and a.idle), key=_last_used)
+            resting += others[:surplus]
+        for activation in resting:
+            self.forget(activation)
+
+    def mark_published(self, after: float = MARK_AFTER) -> None:
+        """Write which messages are out, for those that have no outcome some seconds after their confirm."""
+        if marks := self.outbox.marks(after):
+            commit = Commit(self.partition, self.ground.epoch, outbox_redeliver=marks)
+            self._own_commit(commit, partial(self.outbox.marked, marks))
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing is on its way into the log."""
+        return all(not activation.units for activation in self._active.values())
+
+    @property
+    def activations(self) -> int:
+        """How many actors are in memory."""
+        return len(self._active)
+
+    def drop(self) -> None:
+        """Forget everything: the lease is gone."""
+        self.dropped = True
+        self._local.cancel_all()
+        for activation in list(self._active.values()):
+            activation.drop()
+        self._active.clear()
+
+    # -- inside -----------------------------------------------------------------------------------------------------
+
+    def _after_commit(self, commit: Commit) -> None:
+        for message in commit.outbox:
+            self.outbox.publish(message)
+        if commit.outbox_remove:
+            self.outbox.closed(commit.outbox_remove)
+        for timer in commit.timers_set:
+            if timer.due_at <= self.ground.clock.now() + WINDOW:
+                self._plan_timer(timer)
+        self._timers.difference_update(commit.timers_clear)
+
+    def _plan_timer(self, timer: TimerKey) -> None:
+        if timer not in self._timers:
+            self._timers.add(timer)
+            self.schedule.add(timer.due_at, partial(self._fire, timer))
+
+    def _fire(self, timer: TimerKey) -> None:
+        if timer not in self._timers:
+            return  # cleared meanwhile
+        type_, id_ = split_stream(timer.stream)
+        if type_ in self._services.app.types:
+            self.receive(timer.stream, Item(TimerDue(type=type_, id=id_, timer=timer)))
+
+    def _wake(self, stream: str) -> None:
+        self.receive(stream, Item(self.wake(stream)))
+
+    def _own_commit(
+        self, commit: Commit, durable: Callable[[], None], refused: Callable[[], None] | None = None
+    ) -> None:
+        self._services.committer.submit(PartitionUnit(commit, durable, self, refused))
+
+    def _republish_after(self, message: OutboxMessage) -> timedelta:
+        return self._services.republish_after(message.routing_key)
+
+    def _tell(self, activation: Activation, step: Step) -> None:
+        bound = log.bind(
+            actor=activation.stream,
+            version=activation.behaviour.version,
+            correlation_id=activation.behaviour.correlation_id,
+            phase=str(activation.phase),
+        )
+        for line in step.logs:
+            getattr(bound, line.level)(line.event, **line.fields)
+        if step.stuck is not None:
+            bound.error("stuck", error=f"{step.stuck.type}: {step.stuck.message}", trace=step.stuck.trace)
+            self.still_stuck(activation.stream)
+        elif step.resumed:
+            bound.info("goes on")
+            self._stuck.pop(activation.stream, None)
+
+
+def _last_used(activation: Activation) -> float:
+    return activation.last_used
+
+
+def _check_ids(content: Inbound) -> None:
+    command_id = content.command_id if isinstance(content, Send) else getattr(content, "command_id", None)
+    for what, value in (("command_id", command_id), ("correlation_id", content.correlation_id)):
+        if value is not None and (not value or len(value) > MAX_ID or not value.isprintable()):
+            raise InvalidInput(f"{what} {value!r} is not allowed: expected 1 to {MAX_ID} printable characters")
+
+
+def _is_outcome(body: bytes) -> bool:
+    try:
+        return isinstance(decode_inbound(body), TaskOutcome)
+    except InvalidInput:
+        return False

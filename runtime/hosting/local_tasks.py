@@ -1,0 +1,68 @@
+"""Local tasks: they run inside the node, once the turn that asked for them is durable."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Any
+
+from actors import Task, TaskContext
+from actors.names import split_stream
+from actors.turn import LocalCall
+from runtime.attempt import Attempt, deadline, run_attempt
+from runtime.hosting.item import Item, LocalDone
+
+
+class LocalTasks:
+    """The local tasks that run for the actors of one partition."""
+
+    def __init__(self, receive: Callable[[str, Item], None], jitter: Callable[[], float] = random.random) -> None:
+        self._receive, self._jitter = receive, jitter
+        self._running: dict[str, set[asyncio.Task[None]]] = {}
+
+    def run(self, task: Task[..., Any], call: LocalCall, stream: str, correlation_id: str | None) -> None:
+        """Start one; its end comes into the actor's mailbox."""
+        running = asyncio.create_task(
+            self._attempts(task, call, stream, correlation_id), name=f"local {task.name} of {stream}"
+        )
+        self._running.setdefault(stream, set()).add(running)
+
+    def cancel(self, stream: str) -> None:
+        """Stop those of one actor; they run again when it was loaded again."""
+        for running in self._running.pop(stream, ()):
+            running.cancel()
+
+    def cancel_all(self) -> None:
+        """Stop all of them."""
+        for stream in list(self._running):
+            self.cancel(stream)
+
+    async def _attempts(self, task: Task[..., Any], call: LocalCall, stream: str, correlation_id: str | None) -> None:
+        number = 0
+        while True:
+            number += 1
+            context = TaskContext(f"{stream}#{call.task}", stream, call.task, number, deadline(task), correlation_id)
+            attempt = await run_attempt(task, call.input, context)
+            delay = self._delay(task, attempt, number)
+            if delay is None:
+                break
+            await asyncio.sleep(delay)
+        self._forget(stream)
+        type_, id_ = split_stream(stream)
+        self._receive(
+            stream,
+            Item(LocalDone(type=type_, id=id_, call=call, attempts=number, result=attempt.result, error=attempt.error)),
+        )
+
+    def _delay(self, task: Task[..., Any], attempt: Attempt, number: int) -> float | None:
+        if attempt.error is None or not attempt.retryable:
+            return None
+        return task.retry.delay_after(number, self._jitter())
+
+    def _forget(self, stream: str) -> None:
+        running, current = self._running.get(stream), asyncio.current_task()
+        if running is not None and current is not None:
+            running.discard(current)
+            if not running:
+                del self._running[stream]

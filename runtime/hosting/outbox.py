@@ -1,0 +1,129 @@
+"""The relay of one partition's outbox: from rows that are durable to messages that the broker confirmed.
+
+A task's row stays until its outcome is recorded, because the broker may lose the message; its `due_at` says when it
+is published again. A row that was never marked as published has none. Marking is lazy: most tasks are done before
+anybody would have written that their message is out, and then one insert and one delete are all they cost. So after a
+crash the tasks of the last moment are published twice, which workers bear anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+
+import structlog
+from msgspec import Struct
+
+from eventstore import EventStore, OutboxMessage, Redelivery
+from runtime.clock import Clock, monotonic
+from runtime.hosting.schedule import Schedule
+from runtime.publisher import Publisher
+from runtime.transport.port import Destination, Message, TransportError
+
+MARK_AFTER = 1.0  # seconds from the confirm to the mark, for a task that is still open
+RETRY_AFTER = timedelta(seconds=1)  # before a message whose publish failed is published again
+PAGE = 1000
+
+log = structlog.get_logger("perdure.outbox")
+
+
+class _Sent(Struct):
+    confirmed_at: float | None = None  # None: on its way to the broker
+
+
+class Outbox:
+    """See the module's docstring."""
+
+    def __init__(
+        self,
+        partition: int,
+        clock: Clock,
+        publisher: Publisher,
+        republish_after: Callable[[OutboxMessage], timedelta],
+        schedule: Schedule,
+    ) -> None:
+        """Make the relay.
+
+        Args:
+            partition: whose outbox it is.
+            clock: the database's time.
+            publisher: what the messages leave by.
+            republish_after: how long to wait for an outcome before a message is published again.
+            schedule: for messages that are due later.
+        """
+        self._partition, self._clock, self._publisher = partition, clock, publisher
+        self._republish_after, self._schedule = republish_after, schedule
+        self._sent: dict[str, tuple[OutboxMessage, _Sent]] = {}
+        self._planned: dict[str, OutboxMessage] = {}
+
+    def publish(self, message: OutboxMessage) -> None:
+        """Send a message whose row is durable."""
+        if message.id in self._sent and self._sent[message.id][1].confirmed_at is None:
+            return  # on its way already
+        state = _Sent()
+        self._sent[message.id] = (message, state)
+
+        def settled(error: TransportError | None) -> None:
+            self._settled(message, state, error)
+
+        destination = Destination(message.destination)
+        self._publisher.add(
+            Message(destination, message.routing_key, message.body, correlation_id=message.correlation_id), settled
+        )
+
+    def plan(self, message: OutboxMessage) -> None:
+        """Publish a message at its `due_at`, unless it is closed before."""
+        if message.due_at is not None and message.id not in self._planned:
+            self._planned[message.id] = message
+            self._sent.pop(message.id, None)
+            self._schedule.add(message.due_at, partial(self._come_due, message))
+
+    def _come_due(self, message: OutboxMessage) -> None:
+        if self._planned.get(message.id) is message:
+            del self._planned[message.id]
+            self.publish(message)
+
+    def closed(self, ids: list[str]) -> None:
+        """Forget messages whose rows are gone."""
+        for id in ids:
+            self._sent.pop(id, None)
+            self._planned.pop(id, None)
+
+    def marks(self, after: float) -> list[Redelivery]:
+        """Give what to write about messages that are out and have no outcome, some seconds after their confirm."""
+        horizon = monotonic() - after
+        now = self._clock.now()
+        return [
+            Redelivery(id, now + self._republish_after(message))
+            for id, (message, state) in self._sent.items()
+            if state.confirmed_at is not None and state.confirmed_at <= horizon
+        ]
+
+    def marked(self, marks: list[Redelivery]) -> None:
+        """Hear that the marks are durable: from now on the rows tell when they are due."""
+        for mark in marks:
+            self._sent.pop(mark.id, None)
+
+    async def sweep(self, store: EventStore, window: timedelta) -> None:
+        """Publish rows that were never known to be out, or whose answer is overdue; schedule what is due soon."""
+        now = self._clock.now()
+        for message in await store.outbox(self._partition, until=now + window, limit=PAGE):
+            if message.id in self._sent or message.id in self._planned:
+                continue  # what this memory knows is newer than the row
+            if message.due_at is None or message.due_at <= now:
+                self.publish(message)
+            else:
+                self.plan(message)
+
+    def _settled(self, message: OutboxMessage, state: _Sent, error: TransportError | None) -> None:
+        known = self._sent.get(message.id)
+        if known is None or known[1] is not state:
+            return  # its task was closed meanwhile, or it was sent again
+        if error is None:
+            state.confirmed_at = monotonic()
+            return
+        log.warning("message not confirmed", partition=self._partition, message=message.id, error=str(error))
+        del self._sent[message.id]
+        message.due_at = self._clock.now() + RETRY_AFTER
+        self.plan(message)

@@ -1,0 +1,365 @@
+"""How a workflow instance handles what comes into its mailbox: messages in, steps out.
+
+The journal is the inbox of a workflow: a command id that it holds was accepted, a task whose outcome it holds is done.
+Nothing here waits, and nothing leaves; both are the activation's business.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import assert_never
+
+from msgspec import Raw
+
+from actors import Bug, Failure, InvalidInput, Nondeterminism
+from actors.codec import canonical
+from actors.definition import WorkflowType
+from actors.execution import Execution
+from actors.failures import error_info
+from actors.journal import ErrorInfo, TaskScheduled
+from actors.turn import LocalCall, Outcome, TimerRow, Turn
+from eventstore import Commit, LoadedStream, NewEvent, OutboxMessage, Redelivery, TimerKey
+from eventstore import Execution as ExecutionRow
+from runtime.hosting.ground import Ground, answers
+from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
+from runtime.messages import (
+    Ask,
+    AwaitResult,
+    Reply,
+    ReplyWhen,
+    Send,
+    Start,
+    Status,
+    TaskMessage,
+    TaskOutcome,
+    encode_message,
+    error_reply,
+)
+from runtime.transport.port import Destination
+
+_NULL = Raw(b"null")
+
+
+class WorkflowBehaviour:
+    """One workflow instance in memory; made empty, and filled by `load` or by its start."""
+
+    dirty = False
+
+    def __init__(self, ground: Ground, kind: WorkflowType, stream: str) -> None:
+        self._ground, self._kind, self.stream = ground, kind, stream
+        self._execution = Execution(kind, stream)
+        self._correlation_id: str | None = None
+        self._started_at: datetime | None = None
+        self._row: tuple[str, bool] | None = None  # status and busy flag, as last handed to a commit
+
+    # -- what the activation asks ---------------------------------------------------------------------------
+
+    @property
+    def version(self) -> int:
+        """The stream's version, with all steps handed out so far."""
+        return self._execution.version
+
+    @property
+    def correlation_id(self) -> str | None:
+        """The business flow that the instance belongs to."""
+        return self._correlation_id
+
+    @property
+    def broken(self) -> bool:
+        """Whether a mistake in the code keeps the instance from going on."""
+        return self._execution.broken is not None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has ended."""
+        return self._execution.outcome is not None
+
+    @property
+    def busy(self) -> bool:
+        """Whether local tasks run for it, which only this memory knows of."""
+        return bool(self._execution.pending_local_calls())
+
+    def load(self, loaded: LoadedStream) -> Step:
+        """Rebuild the instance; the step says what that leads to: being stuck, going on, running local tasks again."""
+        execution = self._execution
+        if not loaded.events:
+            return Step()
+        self._correlation_id = loaded.events[0].correlation_id
+        self._started_at = loaded.events[0].recorded_at
+        try:
+            execution.replay(loaded.events)
+        except (Nondeterminism, Bug):
+            self._row = ("stuck" if execution.ledger.stuck else "running", False)
+            return self._step(execution.stick())
+        self._row = ("stuck" if execution.ledger.stuck else self._status(), self.busy)
+        now = self._ground.clock.now()
+        step = self._step(execution.resume(now.timestamp()), now)
+        step.local_calls = execution.pending_local_calls()
+        return step
+
+    def handle(self, item: Item) -> Step:
+        """Handle one item."""
+        content = item.content
+        match content:
+            case TaskOutcome():
+                return self._outcome(content)
+            case Start():
+                return self._start(item, content)
+            case Send():
+                return self._command(item, content)
+            case TimerDue():
+                return self._timer(content.timer)
+            case LocalDone():
+                return self._local(content)
+            case Ask():
+                return self._ask(item, content)
+            case AwaitResult():
+                return self._await(item)
+            case Wake():
+                return Step()
+            case _:
+                assert_never(content)
+
+    def dispose(self) -> None:
+        """Drop the coroutines."""
+        self._execution.dispose()
+
+    # -- one method a message ---------------------------------------------------------------------------------
+
+    def _start(self, item: Item, message: Start) -> Step:
+        ground, execution = self._ground, self._execution
+        if (started := execution.ledger.start) is None:
+            try:
+                self._kind.run_signature.decode(message.input)
+            except InvalidInput as error:
+                return Step(replies=answers(item, error_reply(Status.INVALID, error)))
+            now = ground.clock.now()
+            self._correlation_id = message.correlation_id or message.command_id or self.stream
+            self._started_at = now
+            step = self._step(
+                execution.start(message.input, message.command_id, now.timestamp()), now, message.command_id
+            )
+            created = True
+        elif canonical(started.input) != canonical(message.input):
+            return Step(replies=answers(item, _conflict(f"{self.stream} was started with other input")))
+        else:
+            step = Step()
+            created = message.command_id is not None and message.command_id == started.command_id
+        if message.reply_when is ReplyWhen.COMPLETED:
+            self._answer_result(item, step)
+        else:
+            reply = Reply(Status.OK, Raw(b'{"created":true}' if created else b'{"created":false}'))
+            step.replies += answers(item, reply)
+        return step
+
+    def _command(self, item: Item, message: Send) -> Step:
+        ledger = self._execution.ledger
+        if ledger.start is None:
+            return self._not_found(item)
+        if (taken := ledger.commands.get(message.command_id)) is not None:
+            received = taken.received
+            if received.name != message.name or canonical(received.input) != canonical(message.input):
+                return Step(
+                    replies=answers(item, _conflict(f"command id {message.command_id} was used for other input"))
+                )
+            if taken.outcome is not None:
+                return Step(replies=answers(item, reply_for(taken.outcome)))
+            self._ground.waiters.add(self.stream, message.command_id, item.reply_to)
+            return Step()
+        if (refused := self._refusal(message)) is not None:
+            return Step(replies=answers(item, refused))
+        self._ground.waiters.add(self.stream, message.command_id, item.reply_to)
+        now = self._ground.clock.now()
+        turn = self._execution.command(message.command_id, message.name, message.input, now.timestamp())
+        step = self._step(turn, now, message.command_id)
+        if (broken := self._execution.broken) is not None:
+            step.resolved.append((message.command_id, _stuck(self.stream, broken)))
+        return step
+
+    def _refusal(self, message: Send) -> Reply | None:
+        """Say why a command can't be taken at all: then it leaves no trace."""
+        if self.finished:
+            note = ErrorInfo("AlreadyFinished", f"{self.stream} has ended and takes no more commands")
+            return Reply(Status.FINISHED, error=note)
+        try:
+            self._kind.command(message.name).signature.decode(message.input)
+        except InvalidInput as error:
+            return error_reply(Status.INVALID, error)
+        return self._ground.too_old(message)
+
+    def _ask(self, item: Item, message: Ask) -> Step:
+        if self._execution.ledger.start is None:
+            return self._not_found(item)
+        try:
+            reply = Reply(Status.OK, Raw(self._execution.query(message.name, message.input)))
+        except InvalidInput as error:
+            reply = error_reply(Status.INVALID, error)
+        except Failure as error:
+            reply = error_reply(Status.FAILED, error_info(error))
+        except Bug as error:
+            reply = error_reply(Status.STUCK if self.broken else Status.FAILED, error)
+        return Step(replies=answers(item, reply))
+
+    def _await(self, item: Item) -> Step:
+        step = Step()
+        if self._execution.ledger.start is None:
+            return self._not_found(item)
+        self._answer_result(item, step)
+        return step
+
+    def _answer_result(self, item: Item, step: Step) -> None:
+        outcome = self._execution.outcome
+        if outcome is None or step.finished:  # the step that ends the run answers everybody who waits
+            self._ground.waiters.add(self.stream, None, item.reply_to)
+        else:
+            step.replies += answers(item, reply_for(outcome))
+
+    def _outcome(self, message: TaskOutcome) -> Step:
+        execution, now = self._execution, self._ground.clock.now()
+        at, cause = now.timestamp(), f"{self.stream}#{message.task}.{message.attempt}"
+        if message.error is None:
+            turn = execution.task_completed(message.task, message.result or _NULL, at)
+            return self._step(turn, now, cause)
+        open_task = execution.ledger.tasks.get(message.task)
+        if open_task is None or open_task.attempt != message.attempt:
+            return Step()  # an older attempt's failure, or a task that is done: nothing is news about it
+        delay = self._retry_delay(open_task.scheduled.name, message)
+        if delay is None:
+            turn = execution.task_failed(message.task, message.error, message.attempt, at)
+            return self._step(turn, now, cause)
+        retry_at = now + timedelta(seconds=delay)
+        turn = execution.task_attempt_failed(message.task, message.attempt, message.error, retry_at.timestamp(), at)
+        step = self._step(turn, now, cause)
+        self._schedule_retry(step, open_task.scheduled, message.attempt + 1, retry_at)
+        return step
+
+    def _retry_delay(self, name: str, message: TaskOutcome) -> float | None:
+        task = self._kind.tasks.get(name)
+        if task is None or not message.retryable:
+            return None
+        return task.retry.delay_after(message.attempt, self._ground.jitter())
+
+    def _schedule_retry(self, step: Step, scheduled: TaskScheduled, attempt: int, due: datetime) -> None:
+        if step.commit is not None:
+            retry = self._task_message(scheduled, attempt, due)
+            step.commit.outbox_redeliver.append(Redelivery(retry.id, due, retry.body))
+            step.later.append(retry)
+
+    def _timer(self, timer: TimerKey) -> Step:
+        now = self._ground.clock.now()
+        turn = self._execution.timer_fired(timer.number, now.timestamp())
+        step = self._step(turn, now, f"{self.stream}#{timer.number}")
+        if step.commit is None:  # nobody waits for it: only its row is left to go
+            step.commit = Commit(partition=self._ground.partition, epoch=self._ground.epoch)
+        if timer not in step.commit.timers_clear:
+            step.commit.timers_clear.append(timer)
+        return step
+
+    def _local(self, done: LocalDone) -> Step:
+        now, call = self._ground.clock.now(), done.call
+        if done.error is None:
+            turn = self._execution.task_completed(call.task, done.result or _NULL, now.timestamp(), local=call.name)
+        else:
+            turn = self._execution.task_failed(call.task, done.error, done.attempts, now.timestamp(), local=call.name)
+        return self._step(turn, now, f"{self.stream}#{call.task}.{done.attempts}")
+
+    def _not_found(self, item: Item) -> Step:
+        note = ErrorInfo("NotFound", f"there is no {self.stream}; start it first")
+        return Step(replies=answers(item, Reply(Status.NOT_FOUND, error=note)))
+
+    # -- from a turn to a step ----------------------------------------------------------------------------------
+
+    def _step(self, turn: Turn, now: datetime | None = None, causation_id: str | None = None) -> Step:
+        step = Step(logs=turn.logs, local_calls=turn.local_calls, stuck=turn.stuck, resumed=turn.resumed)
+        if turn.events:
+            step.commit = self._commit(turn, now or self._ground.clock.now(), causation_id)
+        step.resolved = [(answer.command_id, reply_for(answer.outcome)) for answer in turn.answers]
+        if turn.finished is not None:
+            step.finished = True
+            step.resolved.append((None, reply_for(turn.finished)))
+        return step
+
+    def _commit(self, turn: Turn, now: datetime, causation_id: str | None) -> Commit:
+        correlation_id = self._correlation_id
+        return Commit(
+            partition=self._ground.partition,
+            epoch=self._ground.epoch,
+            stream=self.stream,
+            expected_version=self._execution.version - len(turn.events),
+            events=[
+                NewEvent(record.type, record.data, now, causation_id=causation_id, correlation_id=correlation_id)
+                for record in turn.events
+            ],
+            outbox=[self._task_message(task, 1) for task in turn.tasks],
+            outbox_remove=[f"{self.stream}#{task}" for task in turn.tasks_closed],
+            timers_set=[self._timer_key(timer) for timer in turn.timers_set],
+            timers_clear=[self._timer_key(timer) for timer in turn.timers_cleared],
+            execution=self._listing(turn, now),
+        )
+
+    def _listing(self, turn: Turn, now: datetime) -> ExecutionRow | None:
+        """Give the listing's row when it changed; most turns don't touch it."""
+        row = (self._status(), self.busy)
+        if row == self._row:
+            return None
+        self._row = row
+        status, busy = row
+        outcome = self._execution.outcome
+        error = turn.stuck or (outcome.error if outcome else None)
+        return ExecutionRow(
+            status=status,
+            started_at=self._started_at or now,
+            updated_at=now,
+            busy=busy,
+            closed_at=now if outcome is not None else None,
+            error=None if error is None else f"{error.type}: {error.message}"[:500].replace("\0", ""),
+            correlation_id=self._correlation_id,
+        )
+
+    def _status(self) -> str:
+        outcome = self._execution.outcome
+        if outcome is not None:
+            return "failed" if outcome.error else "completed"
+        return "stuck" if self._execution.ledger.stuck else "running"
+
+    def _task_message(self, scheduled: TaskScheduled, attempt: int, due_at: datetime | None = None) -> OutboxMessage:
+        message = TaskMessage(
+            stream=self.stream,
+            partition=self._ground.partition,
+            task=scheduled.task,
+            attempt=attempt,
+            name=scheduled.name,
+            input=scheduled.input,
+            correlation_id=self._correlation_id,
+        )
+        return OutboxMessage(
+            id=message.key,
+            destination=Destination.TASKS,
+            routing_key=self._kind.tasks[scheduled.name].queue,
+            body=encode_message(message),
+            correlation_id=self._correlation_id,
+            due_at=due_at,
+        )
+
+    def _timer_key(self, row: TimerRow) -> TimerKey:
+        return TimerKey(datetime.fromtimestamp(row.due, UTC), self.stream, row.number)
+
+    def local_calls(self) -> list[LocalCall]:
+        """Give the local tasks that the instance waits for."""
+        return self._execution.pending_local_calls()
+
+
+def reply_for(outcome: Outcome) -> Reply:
+    """Make the reply that tells an outcome."""
+    if outcome.error is not None:
+        return Reply(Status.FAILED, error=outcome.error)
+    return Reply(Status.OK, outcome.result)
+
+
+def _conflict(what: str) -> Reply:
+    return Reply(Status.CONFLICT, error=ErrorInfo("Conflict", f"{what}; use another id, or repeat the same input"))
+
+
+def _stuck(stream: str, error: ErrorInfo) -> Reply:
+    note = f"{stream} is stuck ({error.type}: {error.message}); the command is kept and handled when that is fixed"
+    return Reply(Status.STUCK, error=ErrorInfo("InstanceStuck", note))
