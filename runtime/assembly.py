@@ -1,0 +1,115 @@
+"""The composition root: the one place that names the concrete adapters."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+
+from actors import App
+from eventstore.postgres import PostgresLeases, PostgresStore, migrate_store
+from runtime.client import Client
+from runtime.node import Node
+from runtime.settings import Settings
+from runtime.transport.port import Topology, Transport
+from runtime.worker import Worker
+
+
+def make_transport(settings: Settings) -> Transport:
+    """Make the transport that the settings name, not opened yet: RabbitMQ with a broker URL, else Postgres."""
+    if settings.broker_url is not None:
+        from runtime.transport.rabbitmq import RabbitMQTransport
+
+        return RabbitMQTransport(settings.broker_url)
+    from runtime.transport.postgres import PostgresTransport
+
+    return PostgresTransport(settings.database_url)
+
+
+@asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[PostgresStore]:
+    """Open the event store, and close it in the end. Raises `StoreUnavailable`, `SchemaMismatch`."""
+    store = PostgresStore(settings.database_url)
+    try:
+        await store.open()
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def open_leases(settings: Settings) -> AsyncIterator[PostgresLeases]:
+    """Open the leases, and close them in the end. Raises `StoreUnavailable`."""
+    leases = PostgresLeases(settings.database_url)
+    try:
+        await leases.open()
+        yield leases
+    finally:
+        await leases.close()
+
+
+@asynccontextmanager
+async def open_transport(settings: Settings) -> AsyncIterator[Transport]:
+    """Open the transport, and close it in the end. Raises `TransportUnavailable`."""
+    transport = make_transport(settings)
+    try:
+        await transport.open()
+        yield transport
+    finally:
+        await transport.close()
+
+
+@asynccontextmanager
+async def connect(settings: Settings) -> AsyncIterator[Client]:
+    """Give a client that can do everything, listing included. Raises `StoreError`, `TransportError`."""
+    async with open_store(settings) as store:
+        client = Client(make_transport(settings), store.partitions, store, now=_now)
+        async with client:
+            yield client
+
+
+async def migrate(settings: Settings, app: App | None = None) -> list[str]:
+    """Create or bring up to date the schema and the broker's topology.
+
+    Args:
+        settings: `partitions` is used for a new store.
+        app: its task queues are declared as well, where it is given.
+
+    Returns:
+        What was done, one line each; empty when all was there.
+
+    Raises:
+        StoreError, TransportError.
+    """
+    done = [f"schema: {name}" for name in await migrate_store(settings.database_url, settings.partitions)]
+    async with open_store(settings) as store, open_transport(settings) as transport:
+        topology = Topology(store.partitions, frozenset() if app is None else app.task_queues)
+        missing = await transport.check(topology)
+        await transport.declare(topology)
+        return done + [f"topology: {line}" for line in missing]
+
+
+async def run_node(app: App, settings: Settings, stop: asyncio.Event, ready: Callable[[], None] | None = None) -> None:
+    """Run a node until `stop` is set."""
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_store(settings))
+        leases = await stack.enter_async_context(open_leases(settings))
+        transport = await stack.enter_async_context(open_transport(settings))
+        await Node(app, store, leases, transport, settings).run(stop, ready)
+
+
+async def run_worker(
+    app: App,
+    settings: Settings,
+    queues: list[str] | None,
+    stop: asyncio.Event,
+    ready: Callable[[], None] | None = None,
+) -> None:
+    """Run a worker until `stop` is set."""
+    async with open_transport(settings) as transport:
+        await Worker(app, transport, settings, queues).run(stop, ready)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
