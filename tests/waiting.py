@@ -6,14 +6,24 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, overload
 
 T = TypeVar("T")
 
 _POLL = 0.01
 
 
-async def wait_until(predicate: Callable[[], T | Awaitable[T]], *, seconds: float = 10, what: str = "") -> T:
+@overload
+async def wait_until(predicate: Callable[[], Awaitable[T | None]], *, seconds: float = ..., what: str = ...) -> T: ...
+
+
+@overload
+async def wait_until(predicate: Callable[[], T | None], *, seconds: float = ..., what: str = ...) -> T: ...
+
+
+async def wait_until(
+    predicate: Callable[[], T | None] | Callable[[], Awaitable[T | None]], *, seconds: float = 10, what: str = ""
+) -> T:
     """Wait until the predicate (plain or async) gives something true, and give that.
 
     Args:

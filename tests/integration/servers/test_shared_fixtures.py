@@ -9,7 +9,10 @@ import aio_pika
 import asyncpg
 import pytest
 
+from runtime.servers.process import is_alive
+from tests.killed_owner import run_until_it_prints_and_kill
 from tests.shared_servers import shared_server
+from tests.waiting import wait_until
 
 Factory = Callable[[], Awaitable[str]]
 
@@ -51,3 +54,18 @@ def test_all_users_of_a_run_share_one_server(postgres_url: str, run_id: str) -> 
     with shared_server("postgres", run_id) as joined:
         assert joined.url == postgres_url
         assert Path(joined.folder).is_dir()
+
+
+async def test_a_killed_run_leaves_no_server() -> None:
+    """The holder sees the end of its pipe, however that comes."""
+    code = (
+        "import os, time; from pathlib import Path; from runtime.servers.folder import read_record\n"
+        "from runtime.servers.process import is_alive
+from tests.killed_owner import run_until_it_prints_and_kill
+from tests.shared_servers import shared_server\n"
+        "with shared_server('postgres', f'killed{os.getpid()}') as server:\n"
+        "    print(read_record(Path(server.folder)).pid, flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    (pid,) = run_until_it_prints_and_kill(code)
+    await wait_until(lambda: not is_alive(pid))
