@@ -60,9 +60,7 @@ async def test_a_killed_run_leaves_no_server() -> None:
     """The holder sees the end of its pipe, however that comes."""
     code = (
         "import os, time; from pathlib import Path; from runtime.servers.folder import read_record\n"
-        "from runtime.servers.process import is_alive
-from tests.killed_owner import run_until_it_prints_and_kill
-from tests.shared_servers import shared_server\n"
+        "from tests.shared_servers import shared_server\n"
         "with shared_server('postgres', f'killed{os.getpid()}') as server:\n"
         "    print(read_record(Path(server.folder)).pid, flush=True)\n"
         "    time.sleep(600)\n"
