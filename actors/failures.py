@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from typing import Any
 
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from actors.codec import encode
 from actors.errors import Failure, PayloadRefused, TaskError
@@ -40,9 +40,9 @@ def _message(error: BaseException) -> str:
         return f"<a {type(error).__name__} that can't be shown>"
 
 
-def _details(details: Any) -> Raw | None:
+def _details(details: Any) -> Raw | UnsetType:
     if details is None:
-        return None
+        return UNSET
     try:
         return Raw(encode(details))
     except PayloadRefused as refused:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from actors.codec import decode_any, decoder
 
@@ -23,12 +23,12 @@ class ErrorInfo(Struct, gc=False, omit_defaults=True, frozen=True):
 
     type: str
     message: str
-    details: Raw | None = None
+    details: Raw | UnsetType = UNSET  # unset, not None: null is a value of its own
     trace: str | None = None
 
     def details_value(self) -> Any:
         """Give the details as builtin values, None when there are none."""
-        return None if self.details is None else decode_any(self.details)
+        return decode_any(self.details) if isinstance(self.details, Raw) else None
 
 
 class JournalEvent(Struct, gc=False, omit_defaults=True):

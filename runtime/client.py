@@ -440,7 +440,7 @@ def _name(type: Address) -> str:
 def _raw(reply: Reply) -> Raw:
     if reply.error is not None:
         raise command_error(reply.status, reply.error)
-    return reply.result if reply.result is not None else Raw(b"null")
+    return reply.result if isinstance(reply.result, Raw) else Raw(b"null")
 
 
 def _value(reply: Reply) -> Any:

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from actors.codec import check, decoder
 from actors.journal import ErrorInfo
@@ -72,7 +72,7 @@ class TaskOutcome(Addressed, tag="outcome"):
 
     task: int
     attempt: int
-    result: Raw | None = None
+    result: Raw | UnsetType = UNSET
     error: ErrorInfo | None = None
     retryable: bool = True
 
@@ -115,7 +115,7 @@ class Reply(Struct, gc=False, omit_defaults=True):
     """An answer. `result` with status ok, `error` with every other one."""
 
     status: Status
-    result: Raw | None = None
+    result: Raw | UnsetType = UNSET
     error: ErrorInfo | None = None
 
 

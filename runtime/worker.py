@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable, Iterable
 
 import structlog
+from msgspec import UNSET
 
 from actors import App, InvalidInput, TaskContext
 from actors.failures import error_info
@@ -168,7 +169,7 @@ def _outcome(message: TaskMessage, attempt: Attempt) -> Message:
         correlation_id=message.correlation_id,
         task=message.task,
         attempt=message.attempt,
-        result=attempt.result,
+        result=UNSET if attempt.result is None else attempt.result,
         error=attempt.error,
         retryable=attempt.retryable,
     )

@@ -218,7 +218,7 @@ class WorkflowBehaviour:
         execution, now = self._execution, self._ground.clock.now()
         at, cause = now.timestamp(), f"{self.stream}#{message.task}.{message.attempt}"
         if message.error is None:
-            turn = execution.task_completed(message.task, message.result or _NULL, at)
+            turn = execution.task_completed(message.task, message.result if isinstance(message.result, Raw) else _NULL, at)
             return self._step(turn, now, cause)
         open_task = execution.ledger.tasks.get(message.task)
         if open_task is None or open_task.attempt != message.attempt:
@@ -353,7 +353,7 @@ def reply_for(outcome: Outcome) -> Reply:
     """Make the reply that tells an outcome."""
     if outcome.error is not None:
         return Reply(Status.FAILED, error=outcome.error)
-    return Reply(Status.OK, outcome.result)
+    return Reply(Status.OK, outcome.result or _NULL)
 
 
 def _conflict(what: str) -> Reply:
