@@ -112,9 +112,23 @@ def _faults(
             yield f"{name}: {is_}, expected {should_be}"
     if lost:
         yield f"lost orders: {', '.join(map(str, sorted(lost)[:10]))}{' …' if len(lost) > 10 else ''}"
+    yield from _effect_faults(evidence, book)
+    yield from _stock_faults(evidence, book)
+    if evidence.gaps:
+        yield f"{evidence.gaps} streams have gaps in their versions"
+    if evidence.epochs_back:
+        yield f"{evidence.epochs_back} events were written under a lease that had ended"
+    if kills < MINIMUM_KILLS:
+        yield f"only {kills} processes were killed, at least {MINIMUM_KILLS} should be"
+
+
+def _effect_faults(evidence: Evidence, book: OrderBook) -> Iterator[str]:
     for number, effects in sorted(evidence.effects.items()):
-        if number in book.orders and (surplus := effects - book.effects_of(number)):
+        if surplus := effects - book.effects_of(number):
             yield f"order {number} had more effects than it should: {dict(surplus)}"
+
+
+def _stock_faults(evidence: Evidence, book: OrderBook) -> Iterator[str]:
     for product, stock in sorted(evidence.stock.items()):
         wanted = book.units[product]
         if not (stock.shipped == stock.promised == wanted and stock.reserved == 0):
@@ -122,9 +136,3 @@ def _faults(
                 f"product {product}: {wanted} units ordered, {stock.promised} promised, {stock.shipped} shipped, "
                 f"{stock.reserved} still set aside"
             )
-    if evidence.gaps:
-        yield f"{evidence.gaps} streams have gaps in their versions"
-    if evidence.epochs_back:
-        yield f"{evidence.epochs_back} events were written under a lease that had ended"
-    if kills < MINIMUM_KILLS:
-        yield f"only {kills} processes were killed, at least {MINIMUM_KILLS} should be"

@@ -9,14 +9,12 @@ import asyncpg
 from msgspec import Struct
 
 _EFFECTS = """
-SELECT order_id, 'invoice' AS effect FROM invoices
-UNION ALL SELECT order_id, kind FROM notifications
-UNION ALL SELECT order_id, 'shipment' FROM shipments
-UNION ALL SELECT order_id, 'reservation' FROM (
-    SELECT order_id, unnest(array_fill(0, ARRAY[max(times)])) FROM (
-        SELECT order_id, product_id, count(*)::integer AS times FROM reservations GROUP BY 1, 2
-    ) AS line GROUP BY order_id
-) AS reservation
+SELECT order_id, 'invoice' AS effect, count(*)::integer AS times FROM invoices GROUP BY 1
+UNION ALL SELECT order_id, kind, count(*)::integer FROM notifications GROUP BY 1, 2
+UNION ALL SELECT order_id, 'shipment', count(*)::integer FROM shipments GROUP BY 1
+UNION ALL SELECT order_id, 'reservation', max(times) FROM (
+    SELECT order_id, product_id, count(*)::integer AS times FROM reservations GROUP BY 1, 2
+) AS line GROUP BY 1
 """
 _STOCK = """
 SELECT product_id, stocked, inventory.reserved, shipped, coalesce(line.units, 0) AS promised
@@ -88,7 +86,7 @@ async def gather_evidence(shop: str, log: str) -> Evidence:
     try:
         effects: dict[int, Counter[str]] = {}
         for row in await shop_connection.fetch(_EFFECTS):
-            effects.setdefault(row["order_id"], Counter())[row["effect"]] += 1
+            effects.setdefault(row["order_id"], Counter())[row["effect"]] = row["times"]
         streams = await log_connection.fetch(_STREAMS)
         return Evidence(
             effects=effects,

@@ -36,7 +36,6 @@ _RESERVED = "SELECT product_id FROM reservations WHERE order_id = $1"
 _FORGET = "DELETE FROM reservations WHERE order_id = $1"
 _INVOICE = "INSERT INTO invoices (order_id, goods, tax) VALUES ($1, $2, $3) RETURNING number"
 _NOTIFY = "INSERT INTO notifications (order_id, kind, address, message) VALUES ($1, $2, $3, $4)"
-_WAKE_WAREHOUSE = "SELECT pg_notify('warehouse', '')"
 
 
 class Invoice(Struct, frozen=True):
@@ -100,13 +99,12 @@ async def generate_invoice(order_id: int, lines: tuple[Line, ...], tax: Decimal)
 
 @task(queue="messages", retry=SOON, timeout=10)
 async def send_order_confirmed_sms(order_id: int, phone: str) -> None:
-    """Tell the customer that the order is on its way to the warehouse, and wake the warehouse."""
+    """Tell the customer that the order is on its way to the warehouse."""
     context = task_context()
     admit(context.key, context.attempt)
 
     async def effect(connection: Connection) -> None:
         await connection.execute(_NOTIFY, order_id, "confirmed", phone, f"Order {order_id} is confirmed.")
-        await connection.execute(_WAKE_WAREHOUSE)
 
     await shop().once("confirm", order_id, effect, type(None))
 

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from runtime.cli.errors import explain
+
+_USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]  # typer brings its own copy of click, or uses click's
+USAGE = 2
+INTERRUPTED = 130
+
+
+def build() -> typer.Typer:
+    """Put the commands together."""
+    from runtime.cli import demo, dev, doctor, history, instances, listing, migrating, processes
+
+    application = typer.Typer(
+        name="perdure",
+        help="Durable workflows and actors on Postgres and RabbitMQ.",
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    application.callback()(_version_option)
+    for module in (demo, dev, processes, migrating, doctor, instances, listing, history):
+        module.register(application)
+    return application
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Carry out one command line; gives the process's exit status."""
+    try:
+        status = build()(list(arguments) or ["--help"], prog_name="perdure", standalone_mode=False)
+        sys.stdout.flush()
+    except _USAGE_ERROR as error:
+        return _say(_usage(error), USAGE)
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has heard enough. Python would complain once more when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if (sentence := explain(error)) is None:
+            raise
+        return _say(sentence, 1)
+    return status if isinstance(status, int) else 0
+
+
+def _say(sentence: str, status: int) -> int:
+    sys.stdout.flush()
+    sys.stderr.write(f"perdure: {sentence}\n")
+    return status
+
+
+def _usage(error: Exception) -> str:
+    message = getattr(error, "format_message", error.__str__)().strip().rstrip(".")
+    context = getattr(error, "ctx", None)
+    return f"{message}; see `{context.command_path if context else 'perdure'} --help`"
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import PackageNotFoundError
+        from importlib.metadata import version as version_of
+
+        try:
+            typer.echo(f"perdure {version_of('perdure')}")
+        except PackageNotFoundError:
+            typer.echo("perdure, from a source tree that is not installed")
+        raise typer.Exit
+
+
+def _version_option(
+    version: bool = typer.Option(
+        False, "--version", help="Print the version and exit.", callback=_print_version, is_eager=True
+    ),
+) -> None:
+    """Take the options that stand before the command."""

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from msgspec import Raw
+
+from runtime.cli.errors import CommandLineError
+
+
+def read_input(text: str | None) -> Raw:
+    """Read `--input`: JSON, @FILE, or - for the standard input. The JSON goes on as it stands, so no digit is lost.
+
+    Raises:
+        CommandLineError: it can't be read, is not JSON, or is neither an object nor a list.
+    """
+    from actors.codec import check, decode_any
+    from actors.errors import PayloadRefused
+
+    if text is None:
+        return Raw(b"{}")
+    data = _data(text).strip()
+    try:
+        check(data)
+        value = decode_any(data)
+    except PayloadRefused as error:
+        raise CommandLineError(f"--input can't be taken: {error}{_hint(text)}") from None
+    if not isinstance(value, dict | list):
+        raise CommandLineError(
+            f'--input must be an object of arguments by name, for example {{"amount": 10}}; it is {_what(value)}'
+        )
+    return Raw(data)
+
+
+def _data(text: str) -> bytes:
+    if text == "-":
+        return sys.stdin.buffer.read()
+    if not text.startswith("@"):
+        return text.encode("utf-8", "surrogateescape")
+    try:
+        return Path(text[1:]).read_bytes()
+    except OSError as error:
+        raise CommandLineError(f"--input {text}: {error.strerror or error}") from None
+
+
+def _hint(text: str) -> str:
+    if not text:
+        return "; give an object, for example '{}'"
+    return "" if text == "-" or text[0] in "@{[" else '; quote the JSON for the shell: --input \'{"name": "value"}\''
+
+
+def _what(value: object) -> str:
+    return "null" if value is None else f"a {type(value).__name__}"

@@ -1,0 +1,170 @@
+"""`perdure start`, `send`, `query` and `result`: talk to one instance."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from runtime.cli.connecting import Servers
+from runtime.cli.input import read_input
+from runtime.cli.options import BrokerUrl, CommandId, Data, DatabaseUrl, InputOption, Json, Target, Timeout, address
+from runtime.cli.output import console, plain, print_json
+from runtime.cli.running import run_async
+
+if TYPE_CHECKING:
+    from actors import RunFailed
+    from runtime.client import Client
+
+FOREVER = 0.0
+ResultTimeout = Annotated[
+    float, typer.Option(metavar="SECONDS", min=0, help="How long to wait for the end; 0: until it comes.")
+]
+
+
+def register(application: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (start, send, query, result):
+        application.command()(command)
+
+
+def start(
+    target: Target,
+    input: InputOption = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the result and print it.")] = False,
+    timeout: ResultTimeout = 30.0,
+    command_id: CommandId = None,
+    json: Json = False,
+    database_url: DatabaseUrl = None,
+    broker_url: BrokerUrl = None,
+    data: Data = None,
+) -> None:
+    """Start a workflow. Its id is the idempotency key: starting it again with the same input changes nothing."""
+    type_, id_ = address(target)
+    arguments = read_input(input)
+
+    async def work(client: Client) -> Any:
+        return await client.start(type_, id_, input=arguments, command_id=command_id)
+
+    servers = Servers(database_url, broker_url, data)
+    created = _with_client(servers, work)
+    if wait:
+        _print_result(servers, target, timeout, json=json)
+    elif json:
+        print_json({"stream": target, "created": created})
+    else:
+        console().print(f"started {target}" if created else f"{target} was started before, with the same input")
+
+
+def send(
+    target: Target,
+    command: Annotated[str, typer.Argument(help="The command's name.")],
+    input: InputOption = None,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Return when the broker has the command, not when it was handled.")
+    ] = False,
+    timeout: Timeout = 30.0,
+    command_id: CommandId = None,
+    json: Json = False,
+    database_url: DatabaseUrl = None,
+    broker_url: BrokerUrl = None,
+    data: Data = None,
+) -> None:
+    """Send a command, and print what it answers."""
+    type_, id_ = address(target)
+    arguments = read_input(input)
+
+    async def publish(client: Client) -> None:
+        await client.send(type_, id_, command, input=arguments, command_id=command_id)
+
+    async def call(client: Client) -> Any:
+        return await client.call(type_, id_, command, input=arguments, command_id=command_id, timeout=timeout)
+
+    servers = Servers(database_url, broker_url, data)
+    if no_wait:
+        _with_client(servers, publish)
+        if not json:
+            console().print(f"sent {command} to {target}")
+    else:
+        _print_value(_with_client(servers, call), json=json, silent=f"{target} took {command}")
+
+
+def query(
+    target: Target,
+    name: Annotated[str, typer.Argument(help="The query's name.")],
+    input: InputOption = None,
+    timeout: Timeout = 30.0,
+    json: Json = False,
+    database_url: DatabaseUrl = None,
+    broker_url: BrokerUrl = None,
+    data: Data = None,
+) -> None:
+    """Ask an instance, and print what it answers. A query changes nothing."""
+    type_, id_ = address(target)
+    arguments = read_input(input)
+
+    async def work(client: Client) -> Any:
+        return await client.query(type_, id_, name, input=arguments, timeout=timeout)
+
+    _print_value(_with_client(Servers(database_url, broker_url, data), work), json=json)
+
+
+def result(
+    target: Target,
+    timeout: ResultTimeout = FOREVER,
+    json: Json = False,
+    database_url: DatabaseUrl = None,
+    broker_url: BrokerUrl = None,
+    data: Data = None,
+) -> None:
+    """Wait for a workflow's end and print its result. Status 1 when it failed."""
+    address(target)
+    _print_result(Servers(database_url, broker_url, data), target, timeout, json=json)
+
+
+def _print_result(servers: Servers, target: str, timeout: float, *, json: bool) -> None:
+    from actors import RunFailed
+
+    type_, id_ = address(target)
+
+    async def work(client: Client) -> Any:
+        return await client.result(type_, id_, timeout=timeout or None)
+
+    try:
+        value = _with_client(servers, work)
+    except RunFailed as failed:
+        if json:
+            print_json({"status": "failed", "error": _error(failed)})
+            raise typer.Exit(1) from None
+        raise
+    if json:
+        print_json({"status": "completed", "result": plain(value)})
+    else:
+        _print_value(value, json=False, silent=f"{target} completed")
+
+
+def _error(failed: RunFailed) -> dict[str, Any]:
+    return {"type": failed.type, "message": failed.message, "details": plain(failed.details)}
+
+
+def _print_value(value: Any, *, json: bool, silent: str | None = None) -> None:
+    """Print an answer; `silent` is what to say in words when it is null."""
+    if json or (value is None and silent is None):
+        print_json(plain(value))
+    elif value is None:
+        console().print(silent)
+    else:
+        console().print_json(data=plain(value), indent=2)
+
+
+def _with_client(servers: Servers, work: Callable[[Client], Awaitable[Any]]) -> Any:
+    from runtime.assembly import connect
+
+    settings = servers.settings()
+
+    async def main() -> Any:
+        async with connect(settings) as client:
+            return await work(client)
+
+    return run_async(main())

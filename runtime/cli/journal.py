@@ -1,0 +1,77 @@
+"""A stream's events in words, for any sort of actor and without its code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from actors.codec import decode_any
+from actors.errors import PayloadRefused
+from actors.journal import RunCompleted, RunFailed, decode_event
+from actors.ledger import Ledger
+from eventstore.records import RecordedEvent
+from runtime.cli.output import json_text
+
+
+def title(event: RecordedEvent) -> str:
+    """Name an event and what it is about."""
+    journal = decode_event(event.type, event.data)
+    return event.type if journal is None else journal.title()
+
+
+def payload(event: RecordedEvent) -> Any:
+    """Give an event's data as builtin values; what is no JSON (encrypted, damaged) as text."""
+    try:
+        return decode_any(event.data)
+    except PayloadRefused:
+        return event.data.decode(errors="backslashreplace")
+
+
+def brief(event: RecordedEvent) -> str:
+    """Give the part of an event's data that its title does not say."""
+    data = payload(event)
+    if not isinstance(data, dict):
+        return json_text(data)
+    for field in ("error", "result", "input"):
+        if field in data:
+            return json_text(data[field])
+    for field in ("due", "retry_at"):
+        if field in data:
+            return (
+                f"{field.removesuffix('_at')} {datetime.fromtimestamp(data[field], UTC).astimezone():%Y-%m-%d %H:%M:%S}"
+            )
+    return "" if decode_event(event.type, event.data) is not None else json_text(data)
+
+
+def ending(events: Sequence[RecordedEvent]) -> dict[str, Any]:
+    """Give a workflow's `result` or `error`; nothing while it runs, or when it is an entity."""
+    for event in reversed(events):
+        match decode_event(event.type, event.data):
+            case RunCompleted():
+                return {"result": payload(event)["result"]}
+            case RunFailed():
+                return {"error": payload(event)["error"]}
+            case _:
+                continue
+    return {}
+
+
+def open_work(events: Sequence[RecordedEvent]) -> list[str]:
+    """Say what a workflow waits for, by its journal."""
+    ledger = Ledger()
+    for event in events:
+        if (journal := decode_event(event.type, event.data)) is None:
+            return []
+        ledger.apply(journal)
+    if ledger.outcome is not None:
+        return []
+    tasks = [
+        f"task #{number} {task.scheduled.name}" + (f", attempt {task.attempt}" if task.attempt > 1 else "")
+        for number, task in ledger.tasks.items()
+    ]
+    timers = [
+        f"timer #{number}, due {datetime.fromtimestamp(due, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
+        for number, due in ledger.timers.items()
+    ]
+    return tasks + timers

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def run_async(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on the quickest event loop there is."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(work)
+    return uvloop.run(work)
+
+
+def serve(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    """Run until SIGTERM or Ctrl-C sets the event that `work` is given; a second signal does not wait for order."""
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+
+        def on_signal() -> None:
+            if stop.is_set() and task is not None:
+                task.cancel()
+            stop.set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, on_signal)
+        try:
+            await work(stop)
+        except asyncio.CancelledError:
+            if not stop.is_set():
+                raise
+            raise KeyboardInterrupt from None
+
+    run_async(main())
+
+
+def announce(state: str) -> None:
+    """Tell whoever started us how we are, the way systemd's `Type=notify` asks for: `READY=1`, `STOPPING=1`."""
+    if not (address := os.environ.get("NOTIFY_SOCKET")):
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+        try:
+            channel.sendto(state.encode(), address)
+        except OSError:
+            return  # nobody listens any more: news that nobody waits for
