@@ -1,1 +1,54 @@
-"""The machine that hosts actors: it joins the model and the log."""
+"""The machine that hosts actors: it joins the model and the log.
+
+async with connect(load_settings()) as client:
+    await client.start(ProcessOrder, "10248", user, order)
+    receipt = await client.result(ProcessOrder, "10248")
+"""
+
+from runtime.shadowing import check_own_packages
+
+check_own_packages()
+
+from runtime.assembly import connect, migrate, run_node, run_worker  # noqa: E402 - a shadowed package must be told first
+from runtime.client import Client  # noqa: E402
+from runtime.errors import (  # noqa: E402
+    AlreadyFinished,
+    AnswerTimeout,
+    CommandError,
+    CommandFailed,
+    CommandInvalid,
+    CommandQuarantined,
+    CommandTooOld,
+    ConfigurationError,
+    Conflict,
+    InstanceStuck,
+    NotFound,
+    PerdureError,
+)
+from runtime.node import Node  # noqa: E402
+from runtime.settings import Settings, load_settings  # noqa: E402
+from runtime.worker import Worker  # noqa: E402
+
+__all__ = [
+    "AlreadyFinished",
+    "AnswerTimeout",
+    "Client",
+    "CommandError",
+    "CommandFailed",
+    "CommandInvalid",
+    "CommandQuarantined",
+    "CommandTooOld",
+    "ConfigurationError",
+    "Conflict",
+    "InstanceStuck",
+    "Node",
+    "NotFound",
+    "PerdureError",
+    "Settings",
+    "Worker",
+    "connect",
+    "load_settings",
+    "migrate",
+    "run_node",
+    "run_worker",
+]

@@ -18,6 +18,7 @@ from runtime.hosting.ground import Ground, Waiters
 from runtime.hosting.host import PartitionHost
 from runtime.hosting.service import PartitionService
 from runtime.hosting.services import Services
+from runtime.inbox_cleaner import clean_inbox
 from runtime.lease_keeper import LeaseKeeper
 from runtime.settings import Settings
 from runtime.stray_mail import StrayMail
@@ -50,6 +51,7 @@ class Node:
         self._app, self._store, self._transport, self._settings = app, store, transport, settings
         self._jitter = jitter
         self._clock = Clock()
+        self._command_horizon = timedelta(days=settings.inbox_days)
         self._services = Services(app, store, transport, settings.sweep_after, new_id)
         self._serving: dict[int, tuple[PartitionService, asyncio.Task[None]]] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -94,6 +96,7 @@ class Node:
                     ("lease keeper", self._keeper.run()),
                     ("ingress", self._stray(Destination.INGRESS, mail.ingress)),
                     ("dead letters", self._stray(Destination.DEAD, mail.dead_letter)),
+                    ("inbox cleaner", clean_inbox(self._store, self._command_horizon, self._jitter)),
                 )
             ]
             log.info("node is up", node=self.name, partitions=self.partitions)
@@ -116,7 +119,7 @@ class Node:
             epoch=lease.epoch,
             waiters=Waiters(),
             jitter=self._jitter,
-            command_horizon=timedelta(days=self._settings.inbox_days),
+            command_horizon=self._command_horizon,
             lease_is_current=self._lease_is_current,
         )
         host = PartitionHost(self._services, ground)

@@ -36,6 +36,7 @@ from runtime.transport.port import (
     Unroutable,
 )
 
+MAX_TIMEOUT = 1500.0  # seconds; RabbitMQ's default consumer_timeout is 1800
 MAX_REDELIVERIES = 20  # of one attempt, before it counts as what kills its workers
 
 log = structlog.get_logger("perdure.worker")
@@ -45,7 +46,7 @@ class Worker:
     """Runs an app's tasks from some queues, all of the app's by default.
 
     Raises:
-        ConfigurationError: a queue that none of the app's tasks is put into.
+        ConfigurationError: a queue that none of the app's tasks is put into, or a task that may run too long.
     """
 
     def __init__(
@@ -64,6 +65,12 @@ class Worker:
             raise ConfigurationError(
                 f"no task is put into queue {', '.join(sorted(unknown))}; the app's queues: {known}"
             )
+        for task in app.tasks.values():
+            if task.queue in self.queues and not task.local and task.timeout > MAX_TIMEOUT:
+                raise ConfigurationError(
+                    f"task {task.name}: its timeout of {task.timeout:g} s is above {MAX_TIMEOUT:g} s. A broker takes a "
+                    "message back that is not acknowledged for half an hour; split the work into shorter tasks"
+                )
         self._jitter = jitter
         self._publisher = Publisher(transport)
         self._running: set[asyncio.Task[None]] = set()
