@@ -16,7 +16,7 @@ from msgspec import Raw
 from actors.codec import encode
 from actors.definition import ActorType
 from actors.errors import Bug, DefinitionError, Failure, Nondeterminism
-from actors.failures import error_info
+from actors.failures import describe, error_info
 from actors.turn import Answer, HistoryEvent, NewRecord, Outcome, Turn
 
 
@@ -57,7 +57,9 @@ class Entity:
                 event = handler.decode(recorded.data)
                 handler.function(self._instance, event)
             except Exception as error:
-                raise Bug(f"{self.stream}: event {recorded.type} at version {recorded.version}: {error}") from error
+                raise Bug(
+                    f"{self.stream}: event {recorded.type} at version {recorded.version}: {describe(error)}"
+                ) from error
             self.version = recorded.version
             yield event
 
@@ -81,7 +83,7 @@ class Entity:
             return Turn(answers=[Answer(id, Outcome(error=error_info(refused)))])
         except Exception as error:
             self.dirty = bool(emitted)
-            raise Bug(f"{self.stream}: command {name} raised {type(error).__name__}: {error}") from error
+            raise Bug(f"{self.stream}: command {name} raised {describe(error)}") from error
         finally:
             self._emitted = None
         self.version += len(emitted)
@@ -119,7 +121,7 @@ class Entity:
         except Failure:
             raise
         except Exception as error:
-            raise Bug(f"query {name} of {self.stream} raised {type(error).__name__}: {error}") from error
+            raise Bug(f"query {name} of {self.stream} raised {describe(error)}") from error
 
     def state(self) -> Any:
         """Give the state as builtin values."""

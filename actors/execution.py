@@ -26,7 +26,7 @@ from msgspec import Raw
 
 from actors.definition import WorkflowType
 from actors.errors import Bug, DefinitionError, Failure, Nondeterminism, NotDurable, PayloadRefused
-from actors.failures import error_info, failure
+from actors.failures import describe, error_info, failure
 from actors.journal import (
     CommandCompleted,
     CommandFailed,
@@ -204,12 +204,15 @@ class Execution:
         arguments = handler.signature.decode(input)
         if self.broken is not None:
             raise Bug(f"{self.stream} is stuck, so its state is not known: {self.broken.type}: {self.broken.message}")
+        drawn = self.random.getstate() if "random" in vars(self) else None
         try:
             return handler.signature.encode_result(handler.function(self._instance, **arguments))
         except Failure:
             raise
         except Exception as error:
-            raise Bug(f"query {name} of {self.stream} raised {type(error).__name__}: {error}") from error
+            raise Bug(f"query {name} of {self.stream} raised {describe(error)}") from error
+        finally:
+            self._undraw(drawn)
 
     def state(self) -> dict[str, Any]:
         """Give the instance's attributes: what a person wants to see of it."""
@@ -271,6 +274,13 @@ class Execution:
         self._numbers += 1
         return self._numbers
 
+    def _undraw(self, state: Any) -> None:
+        """Take back the random numbers that a query drew: the run's would differ in a replay, which has no queries."""
+        if state is not None:
+            self.random.setstate(state)
+        else:
+            vars(self).pop("random", None)
+
     def _take(self, fact: Fact, at: float) -> Turn:
         self._turn = Turn()
         self.loop.advance(at)
@@ -278,7 +288,6 @@ class Execution:
         if self.broken is None:
             try:
                 self._feed(fact)
-                self._settle()
             except Bug as bug:
                 self._break(bug)
                 self._turn = _without_decisions(self._turn, fact)
@@ -287,6 +296,7 @@ class Execution:
             else:
                 for row in self._turn.timers_cleared:
                     self.ledger.timers.pop(row.number, None)
+                self._settle()
         return self._turn
 
     def _append(self, event: JournalEvent) -> None:
@@ -418,7 +428,7 @@ class Execution:
                 self._bug = self._bug or context.get("exception")
         self.loop.unhandled.clear()
         if self._bug is not None:
-            raise Bug(f"{self.stream}: {type(self._bug).__name__}: {self._bug}") from self._bug
+            raise Bug(f"{self.stream}: {describe(self._bug)}") from self._bug
 
     def _future(self, task: int) -> asyncio.Future[Raw] | None:
         waiting = self._waiting.get(task)

@@ -33,6 +33,11 @@ def failure(declared: dict[str, type[Failure]], task: str, info: ErrorInfo) -> F
     return error
 
 
+def describe(error: BaseException) -> str:
+    """Give an exception's type and message, whatever its own `__str__` does."""
+    return f"{type(error).__name__}: {_message(error)}"
+
+
 def _message(error: BaseException) -> str:
     try:
         return _encodable(str(error)[:MAX_MESSAGE])
