@@ -37,28 +37,31 @@ class Committer:
         self._store, self._flushed = store, flushed
         self._pending: list[Unit] = []
         self._arrived = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._watchers: list[asyncio.Future[None]] = []
 
     def submit(self, unit: Unit) -> None:
         """Hand in a unit for the next flush."""
         self._pending.append(unit)
         self._arrived.set()
-        self._idle.clear()
 
-    async def drained(self) -> None:
-        """Wait until nothing is pending or under way."""
-        await self._idle.wait()
+    async def next_flush(self) -> None:
+        """Wait until a flush that begins after this call has ended."""
+        if not self._pending:
+            return
+        watcher: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._watchers.append(watcher)
+        await watcher
 
     async def run(self) -> None:
         """Flush until cancelled."""
         while True:
             await self._arrived.wait()
-            batch = self._take()
-            if batch:
+            watchers, self._watchers = self._watchers, []
+            if batch := self._take():
                 await self._flush(batch)
-            if not self._pending:
-                self._idle.set()
+            for watcher in watchers:
+                if not watcher.done():
+                    watcher.set_result(None)
 
     def _take(self) -> list[Unit]:
         batch: list[Unit] = []

@@ -12,7 +12,7 @@ leases only make it rare that two nodes try. So a late or lost beat costs time, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 
 import structlog
@@ -39,14 +39,15 @@ class LeaseKeeper:
         take: Callable[[Lease], None],
         lose: Callable[[int], Awaitable[None]],
         hand_over: Callable[[int], Awaitable[None]],
+        spawn: Callable[[Coroutine[None, None, None], str], object],
     ) -> None:
         self.node = node
         self.owned: dict[int, Lease] = {}
         self._leases, self._ttl, self._clock = leases, ttl, clock
-        self._take, self._lose, self._hand_over = take, lose, hand_over
+        self._take, self._lose, self._hand_over, self._spawn = take, lose, hand_over, spawn
         self._beaten_at = 0.0
         self._surplus_beats = 0
-        self._handing_over: set[int] = set()
+        self._handing_over: dict[int, asyncio.Event] = {}
 
     @property
     def current(self) -> bool:
@@ -77,12 +78,13 @@ class LeaseKeeper:
             actual = seen.leases[partition]
             if actual.owner != self.node or actual.epoch != lease.epoch:
                 await self._drop(partition)
-        missing = self._share(seen) - len(self.owned)
+        await self._release_strays(seen)
+        missing = self._share(seen) - len(self.owned.keys() - self._handing_over.keys())
         if missing > 0:
             await self._claim(seen, missing, ttl)
         self._surplus_beats = self._surplus_beats + 1 if missing < 0 else 0
         if self._surplus_beats >= PATIENCE:
-            await self._shed(-missing)
+            self._shed(-missing)
 
     async def release_all(self) -> None:
         """Hand over everything and leave."""
@@ -114,23 +116,32 @@ class LeaseKeeper:
             log.info("partition taken", node=self.node, partition=lease.partition, epoch=lease.epoch)
             self._take(lease)
 
-    async def _shed(self, surplus: int) -> None:
+    async def _release_strays(self, seen: Membership) -> None:
+        """Give back what the database says is ours but nobody here serves: the answer to a claim was lost."""
+        strays = [lease for lease in seen.leases if lease.owner == self.node and lease.partition not in self.owned]
+        if strays:
+            await self._leases.release(self.node, strays)
+
+    def _shed(self, surplus: int) -> None:
         self._surplus_beats = 0
-        for partition in list(self.owned)[-surplus:]:
-            await self._release(partition)
+        for partition in sorted(self.owned.keys() - self._handing_over.keys())[-surplus:]:
+            self._spawn(self._release(partition), f"hand over {partition}")  # beats go on meanwhile
 
     async def _release(self, partition: int) -> None:
-        if partition in self._handing_over:
+        if (under_way := self._handing_over.get(partition)) is not None:
+            await under_way.wait()
             return
-        self._handing_over.add(partition)
+        self._handing_over[partition] = asyncio.Event()
         try:
             await self._hand_over(partition)
             lease = self.owned.pop(partition, None)
             if lease is not None:
                 await self._leases.release(self.node, [lease])
                 log.info("partition handed over", node=self.node, partition=partition, epoch=lease.epoch)
+        except StoreUnavailable as error:  # the next beat finds it as a stray
+            log.warning("lease not released yet", node=self.node, partition=partition, error=str(error))
         finally:
-            self._handing_over.discard(partition)
+            self._handing_over.pop(partition).set()
 
     async def _drop(self, partition: int) -> None:
         self.owned.pop(partition, None)

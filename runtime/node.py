@@ -63,6 +63,7 @@ class Node:
             take=self._take,
             lose=self._lose,
             hand_over=self._hand_over,
+            spawn=self._spawn,
         )
 
     @property

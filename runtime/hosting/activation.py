@@ -135,6 +135,7 @@ class Activation:
     def drop(self) -> list[Item]:
         """Unload it; gives the items that are not durably handled, in order."""
         items = self._withdraw()
+        self.host.cancel_local(self)
         self.phase = Phase.DROPPED
         self.mailbox.clear()
         self.behaviour.dispose()
@@ -227,6 +228,7 @@ class Activation:
         if self.phase is Phase.DROPPED:
             return
         again = list(first)
+        self.host.cancel_local(self)  # they run again when the instance was loaded again
         if error is not None:
             log.info("reloading", actor=self.stream, phase=self.phase, turns=len(self.units), reason=str(error))
             again = self._withdraw() + again
@@ -244,7 +246,6 @@ class Activation:
             items.append(unit.item)
             items.extend(item for _, item in unit.riders)
         self.units.clear()
-        self.host.cancel_local(self)
         return items
 
     def _fresh(self) -> WorkflowBehaviour | EntityBehaviour:

@@ -11,7 +11,7 @@ from msgspec import Raw
 
 from actors import App
 from actors.codec import canonical
-from runtime.clock import Clock
+from runtime.clock import Clock, monotonic
 from runtime.hosting.item import Item, ReplyTo
 from runtime.messages import Reply, Send, Status, error_reply
 from runtime.transport.port import Message
@@ -24,20 +24,27 @@ class Waiters:
     """
 
     def __init__(self) -> None:
-        self._waiting: dict[tuple[str, str | None], list[ReplyTo]] = {}
+        self._waiting: dict[tuple[str, str | None], list[tuple[ReplyTo, float]]] = {}
 
     def add(self, stream: str, command_id: str | None, who: ReplyTo | None) -> None:
         """Remember a caller; the same one asking again counts once."""
         if who is None:
             return
         waiting = self._waiting.setdefault((stream, command_id), [])
-        if not any(who.address == other.address and who.correlation_id == other.correlation_id for other in waiting):
-            waiting.append(who)
+        waiting[:] = [(other, since) for other, since in waiting if other != who]
+        waiting.append((who, monotonic()))
+
+    def expire(self, before: float) -> None:
+        """Forget callers that last asked before a time (of the loop's clock): they have gone."""
+        for key, waiting in list(self._waiting.items()):
+            waiting[:] = [(who, since) for who, since in waiting if since >= before]
+            if not waiting:
+                del self._waiting[key]
 
     def answer(self, stream: str, command_id: str | None, reply: Reply) -> list[Message]:
         """Make the messages that answer everybody who waits, and forget them."""
         waiting = self._waiting.pop((stream, command_id), None)
-        return [] if waiting is None else [who.message(reply) for who in waiting]
+        return [] if waiting is None else [who.message(reply) for who, _ in waiting]
 
 
 class Ground(msgspec.Struct):

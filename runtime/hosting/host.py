@@ -17,7 +17,17 @@ from msgspec import Struct
 from actors import InvalidInput
 from actors.journal import ErrorInfo
 from actors.names import split_stream, stream_name
-from eventstore import Commit, CommitRefused, InboxMark, OutboxMessage, Quarantined, StaleEpoch, StoreError, TimerKey
+from eventstore import (
+    Commit,
+    CommitRefused,
+    InboxMark,
+    OutboxMessage,
+    Quarantined,
+    StaleEpoch,
+    StoreError,
+    StoreUnavailable,
+    TimerKey,
+)
 from runtime.clock import monotonic
 from runtime.hosting.activation import Activation, TurnUnit
 from runtime.hosting.ground import Ground, answers
@@ -31,7 +41,9 @@ from runtime.routing import partition_of
 from runtime.transport.port import Delivery, Message, Subscription
 
 STUCK_FIRST, STUCK_MOST = timedelta(seconds=2), timedelta(minutes=5)  # between tries to go on with a stuck instance
+COMMIT_AGAIN = timedelta(seconds=1)
 WINDOW = timedelta(seconds=60)  # how far ahead timers are held in memory
+WAITER_LIFE = 600.0  # seconds for which a caller is remembered that does not ask again
 TIMER_PAGE = 10_000
 MAX_ID = 200  # characters of a command id or correlation id
 
@@ -48,11 +60,13 @@ class PartitionUnit(Struct, eq=False):
     withdrawn: bool = False
 
     def settle(self, error: StoreError | None) -> None:
-        """Hear from the committer. What failed is found again by the next sweep, or comes again by the broker."""
+        """Hear from the committer. Such commits may be written twice, so an unknown one just goes again."""
         if error is None:
             self.durable()
         elif isinstance(error, StaleEpoch):
             self.host.fenced(error)
+        elif isinstance(error, StoreUnavailable):
+            self.host.commit_later(self)
         elif self.refused is not None and isinstance(error, CommitRefused):
             self.refused()
 
@@ -132,6 +146,12 @@ class PartitionHost:
     def commit(self, unit: TurnUnit) -> None:
         """Hand a turn to the group commit."""
         self._services.committer.submit(unit)
+
+    def commit_later(self, unit: PartitionUnit) -> None:
+        """Hand in a commit of the partition's own again, after a moment."""
+        if not self.dropped:
+            again = partial(self._services.committer.submit, unit)
+            self.schedule.add(self.ground.clock.now() + COMMIT_AGAIN, again)
 
     def done(self, activation: Activation, step: Step, item: Item) -> None:
         """Let out what a durable step asks for."""
@@ -246,6 +266,7 @@ class PartitionHost:
 
     def tidy(self, idle: float, most: int) -> None:
         """Unload what nobody used for `idle` seconds, the longest unused first when there are more than `most`."""
+        self.ground.waiters.expire(monotonic() - WAITER_LIFE)
         horizon = monotonic() - idle
         resting = [a for a in self._active.values() if a.last_used < horizon and a.idle]
         if (surplus := len(self._active) - len(resting) - most) > 0:
@@ -260,10 +281,12 @@ class PartitionHost:
             commit = Commit(self.partition, self.ground.epoch, outbox_redeliver=marks)
             self._own_commit(commit, partial(self.outbox.marked, marks))
 
-    @property
-    def quiet(self) -> bool:
-        """Whether nothing is on its way into the log."""
-        return all(not activation.units for activation in self._active.values())
+    async def settled(self) -> None:
+        """Wait until nothing is on its way into the log. Others of the node may go on committing meanwhile."""
+        while not self.dropped:
+            await self._services.committer.next_flush()
+            if all(not activation.units for activation in self._active.values()):
+                return
 
     @property
     def activations(self) -> int:

@@ -44,24 +44,27 @@ class PartitionService:
         self._prefetch, self._idle, self._most = prefetch, idle, most_activations
         self._sweep_every, self._jitter = sweep_every, jitter
         self._subscription: Subscription | None = None
-        self._consuming: asyncio.Task[None] | None = None
+        self._loops: list[asyncio.Task[None]] = []
 
     async def run(self) -> None:
         """Recover, then consume and tend side by side."""
         await self._recover()
         async with asyncio.TaskGroup() as group:
-            self._consuming = group.create_task(self._consume(), name=f"consume {self.host.partition}")
-            group.create_task(self._tend(), name=f"tend {self.host.partition}")
+            self._loops = [
+                group.create_task(self._consume(), name=f"consume {self.host.partition}"),
+                group.create_task(self._tend(), name=f"tend {self.host.partition}"),
+            ]
 
     async def hand_over(self, grace: float) -> None:
         """Take no more messages, let what is under way become durable, and hand back the rest."""
-        if self._consuming is not None:
-            self._consuming.cancel()
-            await asyncio.wait([self._consuming])
+        for loop in self._loops:
+            loop.cancel()
+        if self._loops:
+            await asyncio.wait(self._loops)
         try:
             async with asyncio.timeout(grace):
                 self.host.mark_published(after=0.0)
-                await self._services.committer.drained()
+                await self.host.settled()
         except TimeoutError:
             log.warning("handed over before all was durable", partition=self.host.partition)
         await self._unsubscribe()

@@ -218,7 +218,9 @@ class WorkflowBehaviour:
         execution, now = self._execution, self._ground.clock.now()
         at, cause = now.timestamp(), f"{self.stream}#{message.task}.{message.attempt}"
         if message.error is None:
-            turn = execution.task_completed(message.task, message.result if isinstance(message.result, Raw) else _NULL, at)
+            turn = execution.task_completed(
+                message.task, message.result if isinstance(message.result, Raw) else _NULL, at
+            )
             return self._step(turn, now, cause)
         open_task = execution.ledger.tasks.get(message.task)
         if open_task is None or open_task.attempt != message.attempt:
