@@ -30,6 +30,8 @@ def event(method: F) -> F:
 
 
 def _mark(method: F, kind: str) -> F:
+    if not inspect.isfunction(method):
+        raise DefinitionError(f"@{kind} is for plain methods, it was put on {method!r}; make it the inner decorator")
     setattr(method, _MARK, kind)
     return method
 

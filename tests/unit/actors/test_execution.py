@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from actors import Bug, InvalidArguments, Rejected, UnknownName, Workflow, command, query
+from actors.journal import ErrorInfo
 from tests.unit.actors.flows import ALL, double, look_down, look_up, note, reserve
 from tests.unit.actors.stage import NOON, Stage, raw
 
@@ -264,8 +265,6 @@ def test_a_failed_attempt_is_recorded_once() -> None:
     stage = Stage(Flow, ALL)
     stage.start()
     error = stage.execution.task_attempt_failed
-    from actors.journal import ErrorInfo
-
     info = ErrorInfo("ValueError", "no")
     assert stage.keep(error(1, 2, info, NOON + 1, NOON)).events == []
     assert len(stage.keep(error(1, 1, info, NOON + 1, NOON)).events) == 1

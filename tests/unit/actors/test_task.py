@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from actors import DefinitionError, Failure, Rejected, Retry, TaskContext, task, task_context
+from actors.failures import error_info, failure
 from actors.task import enter_task
 
 
@@ -110,8 +111,6 @@ def test_a_declared_failure_needs_no_constructor() -> None:
 
         def __init__(self, sku: str, units: int) -> None:
             super().__init__(f"no {units} of {sku}", {"sku": sku})
-
-    from actors.failures import error_info, failure
 
     seen = failure({"OutOfStock": OutOfStock}, "reserve", error_info(OutOfStock("x", 2)))
     assert (type(seen), seen.message, seen.details) == (OutOfStock, "no 2 of x", {"sku": "x"})
