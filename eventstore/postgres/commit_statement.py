@@ -17,6 +17,7 @@ cast does, and `?` marks what may be null.
 """
 
 COMMIT = """
+-- perdure commit (the name that it shows in pg_stat_activity)
 -- $1 separator text, $2 blob bytea
 -- The batch's partitions, in order; a slot is a partition's place among them.
 -- $3 partition int[], $4 epoch int[], $5 number of events int[]

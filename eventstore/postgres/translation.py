@@ -20,9 +20,7 @@ _UNREACHABLE = (
     pg.InvalidTransactionStateError,  # read-only after a failover, idle transaction ended
     pg.ObjectNotInPrerequisiteStateError,  # lock not available in time
     pg.InvalidCachedStatementError,  # the schema changed under a prepared statement: reconnect
-    pg.OutdatedSchemaCacheError,
-    pg.ProtocolError,
-    pg.TargetServerAttributeNotMatched,
+    pg.InternalClientError,  # the driver lost its place: the connection broke under it
     pg.TransactionRollbackError,  # rolled back again and again
 )
 _REFUSED = (pg.InvalidAuthorizationSpecificationError, pg.InvalidCatalogNameError, pg.InsufficientPrivilegeError)

@@ -1,0 +1,108 @@
+"""No hot statement scans a table, also with plans that were made while the tables were empty."""
+
+from __future__ import annotations
+
+import asyncpg
+import pytest
+
+from eventstore.postgres import lease_statements, read_statements
+from eventstore.postgres.commit_statement import COMMIT, HANDLED, VERSIONS
+from eventstore.postgres.connection import connect
+from tests.conformance.store.kits import PostgresKit
+
+_FILL = """
+INSERT INTO perdure.events (partition, "offset", stream, version, epoch, type, schema, data, recorded_at)
+SELECT n % 4, n / 4 + 1, 'A/' || n / 5, n % 5 + 1, 1, 'T', 1, '{}', now() FROM generate_series(0, 19999) n;
+INSERT INTO perdure.inbox SELECT 1, now(), 'A/' || n, 'c', '' FROM generate_series(1, 9999) n;
+INSERT INTO perdure.outbox
+SELECT CASE WHEN n % 50 > 0 THEN now() + n * interval '1s' END, n % 4, 'm' || n, 'tasks', 'q', NULL, ''
+FROM generate_series(1, 9999) n;
+INSERT INTO perdure.timers SELECT now() + n * interval '1s', n % 4, 1, 'A/' || n FROM generate_series(1, 9999) n;
+INSERT INTO perdure.snapshots SELECT now(), 1, 1, 'A/' || n, '', '', '' FROM generate_series(1, 3000) n;
+INSERT INTO perdure.executions
+SELECT now() + n * interval '1s', now(), NULL, n % 4, n % 100 = 0, 'A/' || n, (ARRAY['running','completed'])[n % 2 + 1]
+FROM generate_series(1, 9999) n;
+INSERT INTO perdure.attempts SELECT n % 4, 1, 'm' || n FROM generate_series(1, 3000) n;
+INSERT INTO perdure.quarantine SELECT now() + n * interval '1s', n % 4, 1, 'm' || n, '', '', ''
+FROM generate_series(1, 3000) n
+"""
+
+_STATEMENTS = {
+    "commit": COMMIT,
+    "versions": VERSIONS,
+    "handled": HANDLED,
+    **{
+        name.lower(): getattr(read_statements, name)
+        for name in [
+            "LOAD",
+            "STREAM_FORWARDS",
+            "STREAM_BACKWARDS",
+            "PARTITION",
+            "STREAM_VERSION",
+            "PARTITION_OFFSET",
+            "REPLIES",
+            "SNAPSHOT",
+            "DELETE_SNAPSHOTS",
+            "TIMERS",
+            "OUTBOX",
+            "UNFINISHED",
+            "EXECUTIONS",
+            "EXECUTION",
+            "QUARANTINED",
+            "COUNT_ATTEMPT",
+            "FORGET_ATTEMPTS",
+        ]
+    },
+    **{name.lower(): getattr(lease_statements, name) for name in ("CLAIM", "RELEASE")},
+}
+
+
+async def plan(connection: asyncpg.Connection[asyncpg.Record], statement: str) -> str:
+    """The generic plan, which is the one that is used."""
+    await connection.execute(f"PREPARE hot AS {statement}")
+    types = await connection.fetchval(
+        "SELECT cardinality(parameter_types) FROM pg_prepared_statements WHERE name = 'hot'"
+    )
+    rows = await connection.fetch(f"EXPLAIN EXECUTE hot ({', '.join(['NULL'] * types)})")
+    await connection.execute("DEALLOCATE hot")
+    return "\n".join(row[0] for row in rows)
+
+
+@pytest.mark.parametrize("analyzed", [False, True], ids=["plans of empty tables", "plans of full tables"])
+async def test_every_access_goes_by_an_index(kit: PostgresKit, analyzed: bool) -> None:
+    """Neither a sequential scan nor a filter where a key should be."""
+    if analyzed:
+        filler = await asyncpg.connect(kit.dsn)
+        await filler.execute(_FILL)
+        await filler.execute("ANALYZE")
+        await filler.close()
+    connection = await connect(kit.dsn)
+    try:
+        for name, statement in _STATEMENTS.items():
+            text = await plan(connection, statement)
+            assert "Seq Scan" not in text, f"{name}:\n{text}"
+            assert "Hash Join" not in text, f"{name}:\n{text}"
+            if name in {"outbox", "timers", "partition", "stream_forwards", "executions"}:
+                assert "Index" in text, f"{name}:\n{text}"
+        outbox = await plan(connection, read_statements.OUTBOX)
+        assert "outbox_new" in outbox, outbox
+        assert "outbox_due" in outbox, outbox
+    finally:
+        await connection.close()
+
+
+async def test_every_statement_can_be_prepared(kit: PostgresKit) -> None:
+    """All the SQL there is fits the schema."""
+    texts = [
+        value
+        for module in (read_statements, lease_statements)
+        for name, value in vars(module).items()
+        if name.isupper() and isinstance(value, str)
+    ]
+    connection = await connect(kit.dsn)
+    try:
+        for text in [*texts, COMMIT, HANDLED, VERSIONS]:
+            await connection.prepare(text)
+    finally:
+        await connection.close()
+    assert len(texts) > 20
