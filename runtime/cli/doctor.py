@@ -63,14 +63,15 @@ def doctor(
     """Check servers, schema, queues and leases, and say what to do. Status 1 when something is wrong."""
     from runtime.cli.loading import load_app
 
-    settings = Servers(database_url, broker_url, data).settings()
+    servers = Servers(database_url, broker_url, data)
     loaded = None if app is None else load_app(app)
 
     async def main() -> bool:
         well = True
-        async for finding in examine(settings, loaded):
-            well = well and finding.ok
-            _print(finding, json=json)
+        async with servers.opened() as settings:
+            async for finding in examine(settings, loaded):
+                well = well and finding.ok
+                _print(finding, json=json)
         return well
 
     if not run_async(main()):

@@ -10,7 +10,7 @@ from runtime.cli.connecting import Servers, app_reference
 from runtime.cli.errors import CommandLineError
 from runtime.cli.listing import read_instance
 from runtime.cli.options import AppOption, BrokerUrl, Data, DatabaseUrl, Json, Target, address
-from runtime.cli.output import console, duration, json_text, local_time, print_json
+from runtime.cli.output import console, duration, json_text, local_time, print_json, print_table
 
 if TYPE_CHECKING:
     from runtime.cli.replaying import Step
@@ -64,7 +64,7 @@ def events(
     table.add_column("data", overflow="fold")
     for event in chosen:
         table.add_row(str(event.version), local_time(event.recorded_at), event.type, json_text(journal.payload(event)))
-    console().print(table)
+    print_table(table)
 
 
 def replay(
@@ -143,7 +143,7 @@ def _print_steps(target: str, steps: Any) -> None:
             )
     except (Nondeterminism, Bug) as error:
         trouble = error  # what could be replayed is worth seeing all the same
-    console().print(table)
+    print_table(table)
     if trouble is not None:
         raise trouble
     console().print(f"\nreplayed {target} without a difference; the state at one version: --at VERSION")

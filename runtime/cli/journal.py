@@ -8,16 +8,53 @@ from typing import Any
 
 from actors.codec import decode_any
 from actors.errors import PayloadRefused
-from actors.journal import RunCompleted, RunFailed, decode_event
+from actors.journal import (
+    CommandCompleted,
+    CommandFailed,
+    CommandReceived,
+    RunCompleted,
+    RunFailed,
+    TaskAttemptFailed,
+    TaskCompleted,
+    TaskFailed,
+    TaskScheduled,
+    decode_event,
+)
 from actors.ledger import Ledger
 from eventstore.records import RecordedEvent
 from runtime.cli.output import json_text
 
 
-def title(event: RecordedEvent) -> str:
-    """Name an event and what it is about."""
-    journal = decode_event(event.type, event.data)
-    return event.type if journal is None else journal.title()
+class Titles:
+    """Names a stream's events, in order, and what each is about: a task's end with the task's name, too."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[int, str] = {}
+        self._commands: dict[str, str] = {}
+
+    def of(self, event: RecordedEvent) -> str:
+        """Name the stream's next event."""
+        match journal := decode_event(event.type, event.data):
+            case None:
+                return event.type
+            case TaskScheduled():
+                self._tasks[journal.task] = journal.name
+            case CommandReceived():
+                self._commands[journal.id] = journal.name
+            case TaskCompleted(name=None):
+                return f"TaskCompleted(#{journal.task} {self._tasks.get(journal.task, '')})"
+            case TaskFailed(name=None):
+                return f"TaskFailed(#{journal.task} {self._tasks.get(journal.task, '')}: {journal.error.type})"
+            case TaskAttemptFailed():
+                name = self._tasks.get(journal.task, "")
+                return f"TaskAttemptFailed(#{journal.task} {name}, attempt {journal.attempt}: {journal.error.type})"
+            case CommandCompleted():
+                return f"CommandCompleted({self._commands.get(journal.id, journal.id)})"
+            case CommandFailed():
+                return f"CommandFailed({self._commands.get(journal.id, journal.id)}: {journal.error.type})"
+            case _:
+                pass
+        return journal.title()
 
 
 def payload(event: RecordedEvent) -> Any:

@@ -10,7 +10,7 @@ import typer
 from runtime.cli.connecting import Servers
 from runtime.cli.errors import CommandLineError
 from runtime.cli.options import BrokerUrl, Data, DatabaseUrl, Json, Target, address
-from runtime.cli.output import console, duration, local_time, print_json
+from runtime.cli.output import console, duration, json_text, local_time, print_json, print_table
 from runtime.cli.running import run_async
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def show(
 
     address(target)
     execution, events = read_instance(Servers(database_url, broker_url, data), target)
+    titles = journal.Titles()
     if json:
         print_json(
             {
@@ -72,7 +73,7 @@ def show(
                 "waiting_for": journal.open_work(events),
                 **journal.ending(events),
                 "events": [
-                    {"version": e.version, "type": e.type, "title": journal.title(e), "recorded_at": e.recorded_at}
+                    {"version": e.version, "type": e.type, "title": titles.of(e), "recorded_at": e.recorded_at}
                     for e in events
                 ],
             }
@@ -138,7 +139,7 @@ def _print_list(found: list[ListedExecution], total: int) -> None:
             _took(execution),
             execution.error or "",
         )
-    console().print(table)
+    print_table(table)
     if total > len(found):
         console().print(f"{len(found)} of {total}; more with --limit")
 
@@ -162,8 +163,6 @@ def _print_instance(stream: str, execution: Execution | None, events: list[Recor
     started = f"started {local_time(events[0].recorded_at)}"
     out.print(started + (f", took {took}" if took else f", {_ago(events[-1].recorded_at)}"))
     for what, value in journal.ending(events).items():
-        from runtime.cli.output import json_text
-
         out.print(f"{what}: {json_text(value)}")
     if waiting := journal.open_work(events):
         out.print("waits for " + "; ".join(waiting))
@@ -175,10 +174,14 @@ def _print_instance(stream: str, execution: Execution | None, events: list[Recor
     table.add_column("after", justify="right")
     table.add_column("event", no_wrap=True)
     table.add_column("", no_wrap=True, overflow="ellipsis", max_width=_BRIEF)
+    titles, epoch = journal.Titles(), events[0].epoch
     for event in events:
+        if event.epoch != epoch:
+            epoch = event.epoch
+            table.add_row("", "", Text(f"── another owner of the partition: epoch {epoch} ──", "yellow"), "")
         after = (event.recorded_at - events[0].recorded_at).total_seconds()
-        table.add_row(str(event.version), duration(after), journal.title(event), Text(journal.brief(event), "dim"))
-    out.print(table)
+        table.add_row(str(event.version), duration(after), titles.of(event), Text(journal.brief(event), "dim"))
+    print_table(table)
 
 
 def _ago(moment: datetime) -> str:

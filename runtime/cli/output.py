@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from rich.console import Console
 
-_PIPE_WIDTH = 200  # nothing is cut for a reader that is no terminal
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_PIPE_WIDTH = 100_000  # nothing is folded or cut for a reader that is no terminal
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -16,6 +19,17 @@ def console(*, stderr: bool = False) -> Console:
     if not made.is_terminal:
         made.width = max(made.width, _PIPE_WIDTH)
     return made
+
+
+def print_table(table: Table) -> None:
+    """Print a table; in a pipe, without the spaces that would pad its lines."""
+    out = console()
+    if out.is_terminal:
+        out.print(table)
+        return
+    with out.capture() as captured:
+        out.print(table)
+    sys.stdout.writelines(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
 def print_json(value: Any) -> None:

@@ -39,6 +39,7 @@ def replay(kind: ActorType | WorkflowType, stream: str, history: Sequence[Record
     """
     instance = Execution(kind, stream) if isinstance(kind, WorkflowType) else Entity(kind, stream)
     before: Any = {}
+    titles = journal.Titles()
     try:
         # The steps stand first: when the history ends, they go on to say what is wrong with it.
         for _, event in zip(instance.steps(history), history, strict=False):
@@ -47,7 +48,7 @@ def replay(kind: ActorType | WorkflowType, stream: str, history: Sequence[Record
             yield Step(
                 event.version,
                 event.type,
-                journal.title(event),
+                titles.of(event),
                 event.recorded_at,
                 state,
                 _changed(before, state),

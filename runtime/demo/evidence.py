@@ -48,6 +48,11 @@ SELECT count(*) FROM (
 ) AS step WHERE back
 """
 _EVENTS = "SELECT count(*) FROM perdure.events"
+_MOST_MOVED = """
+SELECT substr(stream, length('ProcessOrder/') + 1)::integer FROM perdure.events
+WHERE stream LIKE 'ProcessOrder/%' GROUP BY stream
+ORDER BY bool_or(type = 'RunCompleted') DESC, count(DISTINCT epoch) DESC, stream LIMIT 1
+"""
 
 
 class Stock(Struct, frozen=True):
@@ -72,6 +77,7 @@ class Evidence(Struct, kw_only=True):
     repeated_outcomes: int  # tasks with a second outcome
     epochs_back: int  # events written under an older lease than the one before
     events: int
+    most_moved: int  # the fulfilled order whose events were written by the most owners of its partition
 
 
 async def gather_evidence(shop: str, log: str) -> Evidence:
@@ -102,6 +108,7 @@ async def gather_evidence(shop: str, log: str) -> Evidence:
             repeated_outcomes=await log_connection.fetchval(_REPEATED_OUTCOMES),
             epochs_back=await log_connection.fetchval(_EPOCHS_BACK),
             events=await log_connection.fetchval(_EVENTS),
+            most_moved=await log_connection.fetchval(_MOST_MOVED),
         )
     finally:
         await shop_connection.close()

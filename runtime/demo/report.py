@@ -24,9 +24,8 @@ _JSON = msgspec.json.Encoder(decimal_format="number")
 
 def print_verdict(console: Console, verdict: Verdict, evidence: Evidence, kills: int, seconds: float) -> None:
     """Print the audit as a table."""
-    table = Table(
-        title="Audit, from outside: the shop's database and the log", title_justify="left", title_style="bold"
-    )
+    console.print("\nAudit, from outside: the shop's database and the log", style="bold", highlight=False)
+    table = Table()
     table.add_column("")
     table.add_column("found", justify="right")
     table.add_column("expected", justify="right")
@@ -45,12 +44,12 @@ def print_verdict(console: Console, verdict: Verdict, evidence: Evidence, kills:
         console.print(f"✗ {fault}", style="red", markup=False, highlight=False)
 
 
-def print_next(console: Console, reopen: str) -> None:
-    """Print what to try with the data that the run left."""
+def print_next(console: Console, order: int, reopen: str) -> None:
+    """Print what to try with the data that the run left; `order` is one worth looking at."""
     commands = {
-        f"perdure show ProcessOrder/10248 {reopen}": "one order's life",
-        f"perdure replay ProcessOrder/10248 {reopen}": "its state after each event",
-        f"perdure replay ProcessOrder/10248 --at 9 {reopen}": "and at one of them",
+        f"perdure show ProcessOrder/{order} {reopen}": "an order that outlived its node",
+        f"perdure replay ProcessOrder/{order} {reopen}": "its state after each event",
+        f"perdure replay ProcessOrder/{order} --at 9 {reopen}": "and at one of them",
         f"perdure list --status failed {reopen}": "the refused ones, with the reason",
     }
     if "--app" in reopen:  # only replay needs the code

@@ -33,7 +33,7 @@ from runtime.settings import load_settings
 from runtime.transport.port import TransportError
 
 IN_FLIGHT = 150  # orders that are under way at once
-LEASE_TTL = "2"  # seconds: how soon a killed node is missed
+LEASE_TTL = "3"  # seconds: how soon a killed node is missed
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -78,7 +78,7 @@ async def run_demo(options: Options) -> bool:
     verdict = judge(evidence, OrderBook(all_orders(), all_products()), tally.kills)
     seconds = time.monotonic() - started
     print_verdict(console, verdict, evidence, tally.kills, seconds)
-    print_next(console, places.reopen)
+    print_next(console, evidence.most_moved, places.reopen)
     if options.json:
         sys.stdout.write(json_line(verdict, tally.kills, seconds) + "\n")
     return not verdict.faults
