@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 from msgspec import Raw, Struct
 
@@ -50,7 +50,21 @@ class Stage:
         self.now = journal[-1].recorded_at.timestamp() if journal else NOON
         self.journal: list[Recorded] = list(journal)
         self.turns: list[Turn] = []
-        self.execution = Execution(self.kind, self.stream)
+        self._made: list[Execution] = []
+        self.execution = self.fresh()
+
+    def fresh(self, kind: WorkflowType | None = None) -> Execution:
+        """Make an empty instance of this stream, disposed of with the stage."""
+        execution = Execution(kind or self.kind, self.stream)
+        self._made.append(execution)
+        return execution
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for execution in self._made:
+            execution.dispose()
 
     # -- facts ----------------------------------------------------------------------------------------------
 
@@ -104,7 +118,7 @@ class Stage:
 
     def replayed(self, cls: type[Workflow] | None = None, tasks: Sequence[Task[..., Any]] = ()) -> Execution:
         """Replay the journal, with this class or another version of it; raises what replay raises."""
-        execution = Execution(self.kind if cls is None else kind_of(cls, tasks), self.stream)
+        execution = self.fresh(None if cls is None else kind_of(cls, tasks))
         execution.replay(self.journal)
         return execution
 
