@@ -3,11 +3,11 @@
 ```
 publish ──> PublishChannel, confirms ─┐
 post    ──> PublishChannel ───────────┴─ connection 1 ──> exchanges (rabbitmq_topology)
-receive <── ConsumeChannel, one a subscription ── connection 2 <── queues
+receive <── DeliveryReader <── one channel a subscription, connection 2 <── queues
 ```
 
-aio-pika connects; the hot paths use channels of our own on the aiormq connection below it (rabbitmq_channel,
-rabbitmq_frames). Two connections, because a broker short of memory stops reading from one that publishes, acks
+aio-pika connects; the hot paths go below it: publishing writes frames of our own making (rabbitmq_channel,
+rabbitmq_frames), and deliveries are read off the socket before the client sees them (rabbitmq_reader). Two connections, because a broker short of memory stops reading from one that publishes, acks
 included. Several small messages in one AMQP message would be a matter of `PublishChannel._write` and
 `RabbitMQSubscription.deliver` alone.
 
@@ -23,14 +23,16 @@ from contextlib import asynccontextmanager
 
 import aio_pika
 from aiormq import Connection
+from aiormq.channel import Channel
 from aiormq.exceptions import ChannelNotFoundEntity
 
 from runtime.transport.backoff import keep_trying
 from runtime.transport.port import Destination, Message, Topology, TransportUnavailable
 from runtime.transport.queues import missing_queue, queue_name
-from runtime.transport.rabbitmq_channel import ConsumeChannel, open_channel
-from runtime.transport.rabbitmq_connection import BROKER_LOST, channels_of, connect, unavailable
+from runtime.transport.rabbitmq_channel import open_channel
+from runtime.transport.rabbitmq_connection import BROKER_LOST, C, channels_of, connect, unavailable
 from runtime.transport.rabbitmq_publisher import RabbitMQPublisher
+from runtime.transport.rabbitmq_reader import TappedConnection
 from runtime.transport.rabbitmq_subscription import RabbitMQSubscription
 from runtime.transport.rabbitmq_topology import check_topology, declare_topology
 
@@ -53,9 +55,11 @@ class RabbitMQTransport:
         self._patience = patience
         self._settle = settle
         self._publisher = RabbitMQPublisher(
-            lambda: self._connect("perdure publish"), patience=patience, confirm_timeout=confirm_timeout
+            lambda: self._connect(aio_pika.Connection, "perdure publish"),
+            patience=patience,
+            confirm_timeout=confirm_timeout,
         )
-        self._consuming: aio_pika.abc.AbstractConnection | None = None
+        self._consuming: TappedConnection | None = None
         self._consuming_lock = asyncio.Lock()
         self._subscriptions: list[RabbitMQSubscription] = []
         self._open = False
@@ -133,7 +137,7 @@ class RabbitMQTransport:
             self._remember(subscription)
             return address, subscription
 
-    async def _consume(self, channel: ConsumeChannel, queue: str) -> None:
+    async def _consume(self, channel: Channel, queue: str) -> None:
         try:
             await channel.basic_consume(queue, _never_called, timeout=self._patience)
         except ChannelNotFoundEntity as error:
@@ -143,28 +147,31 @@ class RabbitMQTransport:
         self._subscriptions = [s for s in self._subscriptions if not s.is_lost]
         self._subscriptions.append(subscription)
 
-    async def _channel(self, subscription: RabbitMQSubscription) -> ConsumeChannel:
+    async def _channel(self, subscription: RabbitMQSubscription) -> Channel:
         if not self._open:
             raise TransportUnavailable("the transport is not open")
         connection = await self._consuming_connection()
+        underlay, reader = channels_of(connection), connection.reader
         with unavailable("no channel to subscribe with"):
             channel = await open_channel(
-                connection,
-                lambda number: ConsumeChannel(connection, number, on_delivery=subscription.deliver),
-                timeout=self._patience,
+                underlay, lambda number: Channel(underlay, number, publisher_confirms=False), timeout=self._patience
             )
-        subscription.attach(channel)
+        subscription.attach(channel, on_end=reader.tap(channel.number, subscription.deliver))
         return channel
 
-    async def _consuming_connection(self) -> Connection:
+    async def _consuming_connection(self) -> TappedConnection:
         """Give the consuming connection that lives, or the next one."""
         if self._consuming is not None:
             try:
-                return channels_of(self._consuming)
+                channels_of(self._consuming)
             except TransportUnavailable:
                 await self._drop_consuming()
-        self._consuming = await keep_trying(lambda: self._connect("perdure consume"), patience=self._patience)
-        return channels_of(self._consuming)
+            else:
+                return self._consuming
+        self._consuming = await keep_trying(
+            lambda: self._connect(TappedConnection, "perdure consume"), patience=self._patience
+        )
+        return self._consuming
 
     async def _drop_consuming(self) -> None:
         connection, self._consuming = self._consuming, None
@@ -176,14 +183,14 @@ class RabbitMQTransport:
         except BROKER_LOST:
             return  # it is gone either way
 
-    async def _connect(self, name: str) -> aio_pika.abc.AbstractConnection:
-        return await connect(self._url, name=name, timeout=self._patience)
+    async def _connect(self, kind: type[C], name: str) -> C:
+        return await connect(self._url, kind, name=name, timeout=self._patience)
 
     @asynccontextmanager
     async def _brief_connection(self) -> AsyncIterator[Connection]:
         if not self._open:
             raise TransportUnavailable("the transport is not open")
-        connection = await self._connect("perdure set-up")
+        connection = await self._connect(aio_pika.Connection, "perdure set-up")
         try:
             with unavailable("the broker gave up in the middle of the set-up"):
                 yield channels_of(connection)
@@ -192,4 +199,4 @@ class RabbitMQTransport:
 
 
 async def _never_called(_message: object) -> None:
-    """Stand in for aiormq's callback: `ConsumeChannel` hands deliveries over by itself."""
+    """Stand in for aiormq's callback: the reader takes the deliveries before aiormq sees them."""

@@ -1,7 +1,5 @@
-"""Two lean channels on top of aiormq's: one that publishes batches, one that consumes a queue.
-
-Both keep aiormq's connection, its reader, writer, heartbeat and its handling of closed channels, and replace what
-costs a future, a task or a frame object a message.
+"""A lean publishing channel on top of aiormq's: it keeps aiormq's connection, reader, writer, heartbeat and handling
+of closed channels, and replaces what costs a future, a task or a frame object a message.
 """
 
 from __future__ import annotations
@@ -25,7 +23,6 @@ _IN_FLIGHT = 512
 _CHUNK_MESSAGES = 128
 _CHUNK_BYTES = 256_000
 
-OnDelivery = Callable[[spec.Basic.Deliver, ContentHeader, bytes], None]
 C = TypeVar("C", bound=Channel)
 
 
@@ -140,42 +137,20 @@ class PublishChannel(Channel):
         self._progress.set()
 
     async def _on_return_frame(self, frame: spec.Basic.Return) -> None:  # noqa: ARG002  aiormq's signature
-        header, _ = await read_content(self)
+        header = await self._get_frame()
+        if not isinstance(header, ContentHeader):
+            raise AMQPError(f"expected a content header, got {header!r}")
+        missing = header.body_size
+        while missing > 0:
+            piece = await self._get_frame()
+            if not isinstance(piece, ContentBody):
+                raise AMQPError(f"expected a content body, got {piece!r}")
+            missing -= len(piece.value)
         message_id = header.properties.message_id
         entry = self._batches.get(int(message_id)) if message_id else None
         if entry is not None:
             batch, message = entry
             batch.unroutable.append(message)
-
-
-class ConsumeChannel(Channel):
-    """Hands every delivery to one function, at once and in order, instead of to a task of its own."""
-
-    def __init__(self, connection: Connection, number: int, *, on_delivery: OnDelivery) -> None:
-        self._on_delivery = on_delivery
-        super().__init__(connection, number, publisher_confirms=False)
-
-    async def _on_deliver_frame(self, frame: spec.Basic.Deliver) -> None:
-        header, body = await read_content(self)
-        self._on_delivery(frame, header, body)
-
-
-async def read_content(channel: Channel) -> tuple[ContentHeader, bytes]:
-    """Read the content header and body frames that follow a deliver or return method."""
-    header = await channel._get_frame()  # noqa: SLF001  aiormq's point for its own subclasses
-    if not isinstance(header, ContentHeader):
-        raise AMQPError(f"expected a content header, got {header!r}")
-    missing = header.body_size
-    if not missing:
-        return header, b""
-    pieces: list[bytes] = []
-    while missing > 0:
-        piece = await channel._get_frame()  # noqa: SLF001  see above
-        if not isinstance(piece, ContentBody):
-            raise AMQPError(f"expected a content body, got {piece!r}")
-        pieces.append(piece.value)
-        missing -= len(piece.value)
-    return header, pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 async def open_channel(connection: Connection, make: Callable[[int], C], *, timeout: float) -> C:

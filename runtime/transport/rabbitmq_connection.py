@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import aio_pika
 from aiormq import Connection
@@ -32,7 +33,10 @@ def describe(url: str) -> str:
     return f"virtual host {parts.path.lstrip('/') or '/'!r} on {parts.host}:{parts.port or 5672}"
 
 
-async def connect(url: str, *, name: str, timeout: float) -> aio_pika.abc.AbstractConnection:
+C = TypeVar("C", bound=aio_pika.abc.AbstractConnection)
+
+
+async def connect(url: str, kind: type[C], *, name: str, timeout: float) -> C:
     """Open a connection that dies whole.
 
     Raises:
@@ -42,7 +46,8 @@ async def connect(url: str, *, name: str, timeout: float) -> aio_pika.abc.Abstra
     address = URL(url)
     address = address.update_query({"heartbeat": str(_HEARTBEAT), "name": name} | dict(address.query))
     try:
-        return await aio_pika.connect(address, timeout=timeout)
+        connection = kind(address)
+        await connection.connect(timeout=timeout)
     except (AuthenticationError, ProbableAuthenticationError, ConnectionNotAllowed) as error:
         raise CredentialsRefused(
             f"RabbitMQ refuses user {address.user!r} for {describe(url)}; check user, password and permissions"
@@ -56,6 +61,7 @@ async def connect(url: str, *, name: str, timeout: float) -> aio_pika.abc.Abstra
         raise TransportUnavailable(
             f"RabbitMQ does not answer for {describe(url)}: {reason(error)}; check that it runs and the broker URL"
         ) from error
+    return connection
 
 
 def channels_of(connection: aio_pika.abc.AbstractConnection) -> Connection:

@@ -8,15 +8,17 @@ slots of the others.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 from aiormq import spec
 from aiormq.abc import ChannelFrame
-from pamqp.header import ContentHeader
+from aiormq.channel import Channel
 
 from runtime.transport.port import Delivery, Destination, SubscriptionLost
-from runtime.transport.rabbitmq_channel import ConsumeChannel
 from runtime.transport.rabbitmq_connection import BROKER_LOST, reason
 from runtime.transport.rabbitmq_frames import ack_frame, reject_frame
+from runtime.transport.rabbitmq_reader import Arrival
 from runtime.transport.rabbitmq_topology import PROBE
 
 _CLOSE_SECONDS = 5.0
@@ -29,8 +31,9 @@ class RabbitMQSubscription:
     def __init__(self, source: Destination) -> None:
         self._source = source
         self._needs_ack = source is not Destination.REPLIES
-        self._channel: ConsumeChannel | None = None
+        self._channel: Channel | None = None
         self._ending: asyncio.Future[object] | None = None
+        self._on_end: Callable[[], None] | None = None
         self._lost: str | None = None
         self._buffer: list[Delivery] = []
         self._arrived = asyncio.Event()
@@ -46,8 +49,9 @@ class RabbitMQSubscription:
         """Whether it has ended, in whatever way."""
         return self._lost is not None
 
-    def attach(self, channel: ConsumeChannel) -> None:
-        """Take the channel that will consume."""
+    def attach(self, channel: Channel, *, on_end: Callable[[], None]) -> None:
+        """Take the channel that will consume, and what to do when it is gone."""
+        self._on_end = on_end
         self._channel = channel
         self._ending = channel.closing
         self._ending.add_done_callback(self._ended)
@@ -90,28 +94,24 @@ class RabbitMQSubscription:
         except BROKER_LOST:
             return  # the connection's end hands everything back
 
-    def deliver(self, frame: spec.Basic.Deliver, header: ContentHeader, body: bytes) -> None:
-        """Take a message from the channel."""
-        properties = header.properties
-        tag = frame.delivery_tag or 0
-        self._newest = tag
+    def deliver(self, arrival: Arrival) -> None:
+        """Take a message from the connection's reader."""
+        tag = self._newest = arrival.tag
+        headers = arrival.headers
         redeliveries = 0
-        if properties.headers:
-            if PROBE in properties.headers:
-                self._handled.append(tag)
-                self._flush_soon()
-                return
-            if frame.redelivered:
-                redeliveries = _count(properties.headers.get("x-delivery-count"))
-        elif frame.redelivered:
-            redeliveries = 1
+        if headers is not None and PROBE in headers:
+            self._handled.append(tag)
+            self._flush_soon()
+            return
+        if arrival.redelivered:
+            redeliveries = _count(headers)
         self._buffer.append(
             Delivery(
                 self._source,
-                frame.routing_key or "",
-                body,
-                properties.reply_to,
-                properties.correlation_id,
+                arrival.key,
+                arrival.body,
+                arrival.reply_to,
+                arrival.correlation_id,
                 redeliveries,
                 tag,
             )
@@ -128,6 +128,8 @@ class RabbitMQSubscription:
                 self._flush_due.cancel()
 
     def _ended(self, ending: asyncio.Future[object]) -> None:
+        if self._on_end is not None:
+            self._on_end()
         self.lose(f"the connection was lost: {reason(None if ending.cancelled() else ending.exception())}")
 
     async def _cancelled(self, frame: spec.Basic.Cancel) -> None:
@@ -186,6 +188,7 @@ class RabbitMQSubscription:
         return self._settled_upto < tag <= self._newest and tag not in self._settled
 
 
-def _count(header: object) -> int:
-    """Read the quorum queue's count of earlier deliveries; a redelivered message had one at least."""
-    return max(header, 1) if isinstance(header, int) else 1
+def _count(headers: dict[str, Any] | None) -> int:
+    """Read a quorum queue's count of earlier deliveries; a redelivered message had one at least."""
+    count = headers.get("x-delivery-count") if headers else None
+    return max(count, 1) if isinstance(count, int) else 1

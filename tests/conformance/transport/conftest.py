@@ -12,8 +12,10 @@ KitFactory = Callable[[], Awaitable[Kit]]
 @pytest.fixture(params=["memory", "postgres", "rabbitmq"])
 def new_kit(request: pytest.FixtureRequest) -> KitFactory:
     """Makes an adapter on an empty server; only the servers that are asked for are started."""
-    address = {"postgres": "fresh_database", "rabbitmq": "fresh_vhost"}.get(request.param)
-    fresh = request.getfixturevalue(address) if address else None
+    fixtures = {"postgres": "fresh_database", "rabbitmq": "fresh_vhost"}
+    fresh: Callable[[], Awaitable[str]]
+    if request.param in fixtures:
+        fresh = request.getfixturevalue(fixtures[request.param])
 
     async def make() -> Kit:
         match request.param:

@@ -22,8 +22,8 @@ async def test_a_message_arrives_as_it_was_published(kit: Kit) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"\x00nul\x00", "żółć 🙂".encode(), b"\xff\xfe", b"m" * 1_000_000],
-    ids=["empty", "nul", "unicode", "no text", "1 MB"],
+    [b"", b"x", b"\x00nul\x00", "żółć 🙂".encode(), b"\xff\xfe", b"m" * 1_000_000],
+    ids=["empty", "1 byte", "nul", "unicode", "no text", "1 MB"],
 )
 async def test_any_body_arrives_unchanged(kit: Kit, body: bytes) -> None:
     """A body is bytes to the transport."""
