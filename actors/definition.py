@@ -11,6 +11,7 @@ from actors.codec import decoder
 from actors.errors import DefinitionError, UnknownName
 from actors.handlers import Handler, handlers, marked
 from actors.names import TYPE_NAME
+from actors.purity import check_purity
 from actors.signature import Signature, type_hints
 from actors.task import Task
 from actors.workflow import Surroundings, Workflow
@@ -49,6 +50,7 @@ class WorkflowType(_Definition):
         if marked(cls, "event"):
             raise DefinitionError(f"{self.name}: @event is for actors; a workflow's state is rebuilt by running it")
         _check_init(cls, self.name)
+        check_purity(cls, Workflow, self.name, ("__init__", "run", *self.commands, *self.queries))
         self.tasks: dict[str, Task[..., Any]] = {}  # what its code may call; the app fills it in
         self.run_signature = Signature(run, f"{self.name}.run", skip_first=True)
 
