@@ -118,7 +118,7 @@ class Activation:
         if self.phase is not Phase.LOADING:
             return
         self.phase = Phase.ACTIVE
-        step = self.behaviour.load(stream)
+        step = self.behaviour.load(stream, was_stuck=self.host.is_stuck(self.stream))
         # A local task that ended while its turn was lost waits in the mailbox: it must not run twice for that.
         ended = {item.content.call.task for item in self.mailbox if isinstance(item.content, LocalDone)}
         step.local_calls = [call for call in step.local_calls if call.task not in ended]

@@ -19,7 +19,7 @@ from actors.journal import ErrorInfo
 from actors.turn import LocalCall, Turn
 from eventstore import Commit, InboxMark, LoadedStream, NewEvent
 from eventstore import Execution as ExecutionRow
-from runtime.hosting.ground import Ground, answers, fingerprint
+from runtime.hosting.ground import Ground, answers, fingerprint, refusal
 from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
 from runtime.hosting.workflow import reply_for
 from runtime.messages import Ask, AwaitResult, Reply, Send, Start, Status, TaskOutcome, encode_message, error_reply
@@ -55,15 +55,17 @@ class EntityBehaviour:
         """Whether a refused command has touched the state, which must be rebuilt then."""
         return self._entity.dirty
 
-    def load(self, loaded: LoadedStream) -> Step:
-        """Fold the events. An actor that can't be folded refuses everything until the code can."""
+    def load(self, loaded: LoadedStream, *, was_stuck: bool) -> Step:
+        """Fold the events. An actor that can't be folded is listed as stuck, and changes nothing until the code can."""
         self._inbox = dict(loaded.inbox)
+        if loaded.events:
+            self.correlation_id = loaded.events[0].correlation_id
         try:
             self._entity.replay(loaded.events)
         except (Nondeterminism, Bug) as error:
             self._trouble = error_info(error)
-            return Step(stuck=self._trouble)
-        return Step()
+            return Step() if was_stuck else Step(self._relisted(loaded, "stuck"), stuck=self._trouble)
+        return Step(self._relisted(loaded, "active"), resumed=True) if was_stuck else Step()
 
     def handle(self, item: Item) -> Step:
         """Handle one item; raises `actors.Bug` when user code raised something undeclared."""
@@ -78,7 +80,7 @@ class EntityBehaviour:
                     "InvalidInput",
                     f"{self._kind.name} is an actor: it is not started and has no result; send it a command",
                 )
-                return Step(replies=answers(item, Reply(Status.INVALID, error=note)))
+                return refusal(item, Reply(Status.INVALID, error=note))
             case TaskOutcome() | TimerDue() | LocalDone() | Wake():
                 return Step()
             case _:
@@ -108,7 +110,7 @@ class EntityBehaviour:
                 raise Bug(f"{self.stream} can't be rebuilt: {self._trouble.type}: {self._trouble.message}")
             return Step(replies=answers(item, Reply(Status.STUCK, error=self._trouble)))
         if (refused := self._refusal(message)) is not None:
-            return Step(replies=answers(item, refused))
+            return refusal(item, refused)
         turn = self._entity.command(message.command_id, message.name, message.input)
         reply = encode_message(reply_for(turn.answers[0].outcome))
         mark = InboxMark(message.command_id, fingerprint(message.name, message.input), reply)
@@ -120,7 +122,7 @@ class EntityBehaviour:
         if mark.digest == fingerprint(message.name, message.input):
             return Step(replies=answers(item, mark.reply))
         note = ErrorInfo("Conflict", f"command id {message.command_id} was used for other input; use another id")
-        return Step(replies=answers(item, Reply(Status.CONFLICT, error=note)))
+        return refusal(item, Reply(Status.CONFLICT, error=note))
 
     def _refusal(self, message: Send) -> Reply | None:
         try:
@@ -167,3 +169,14 @@ class EntityBehaviour:
 
     def _listing(self, now: datetime) -> ExecutionRow:
         return ExecutionRow(status="active", started_at=now, updated_at=now, correlation_id=self.correlation_id)
+
+    def _relisted(self, loaded: LoadedStream, status: str) -> Commit:
+        """Change the listing's row alone: what keeps an actor from being folded is not an event of its own."""
+        ground, now = self._ground, self._ground.clock.now()
+        error = (
+            None if self._trouble is None else f"{self._trouble.type}: {self._trouble.message}"[:500].replace("\0", "")
+        )
+        started_at = loaded.events[0].recorded_at if loaded.events else now
+        row = ExecutionRow(status, started_at, now, error=error, correlation_id=self.correlation_id)
+        version = loaded.events[-1].version if loaded.events else 0
+        return Commit(ground.partition, ground.epoch, self.stream, version, execution=row)

@@ -12,8 +12,8 @@ from msgspec import Raw
 from actors import App
 from actors.codec import canonical
 from runtime.clock import Clock, monotonic
-from runtime.hosting.item import Item, ReplyTo
-from runtime.messages import Reply, Send, Status, error_reply
+from runtime.hosting.item import Item, ReplyTo, Step
+from runtime.messages import Reply, Send, Start, Status, error_reply
 from runtime.transport.port import Message
 
 
@@ -81,6 +81,15 @@ def answers(item: Item, reply: Reply | bytes) -> list[Message]:
     """Make the answer to one item; none when its sender wants none."""
     who = item.reply_to
     return [] if who is None else [who.message(reply)]
+
+
+def refusal(item: Item, reply: Reply) -> Step:
+    """Make the step that changes nothing and tells the sender why. A sender that wants no answer has been promised
+    that its command is not lost: the message is put aside with the reason, where people can see it.
+    """
+    if item.reply_to is not None:
+        return Step(replies=answers(item, reply))
+    return Step(refused=reply.error) if isinstance(item.content, Start | Send) else Step()
 
 
 def fingerprint(name: str, input: Raw) -> int:

@@ -41,7 +41,7 @@ from runtime.routing import partition_of
 from runtime.transport.port import Delivery, Message, Subscription
 
 STUCK_FIRST, STUCK_MOST = timedelta(seconds=2), timedelta(minutes=5)  # between tries to go on with a stuck instance
-COMMIT_AGAIN = timedelta(seconds=1)
+COMMIT_AGAIN = LOOK_AGAIN = timedelta(seconds=1)
 WINDOW = timedelta(seconds=60)  # how far ahead timers are held in memory
 WAITER_LIFE = 600.0  # seconds for which a caller is remembered that does not ask again
 TIMER_PAGE = 10_000
@@ -97,6 +97,8 @@ class PartitionHost:
             _check_ids(content)
             if partition_of(stream, self._services.partitions) != self.partition:
                 self._services.forward(content, delivery, subscription)
+                if handled is not None:
+                    handled.set()
                 return
             self._services.app.type(content.type)
         except InvalidInput as error:
@@ -155,8 +157,20 @@ class PartitionHost:
 
     def done(self, activation: Activation, step: Step, item: Item) -> None:
         """Let out what a durable step asks for."""
-        if self.dropped or (step.commit is None and not self.ground.lease_is_current()):
-            return  # nothing fenced this step, so an owner that slept through its lease must not speak
+        if self.dropped:
+            return
+        if step.commit is None and step.replies and not self.ground.lease_is_current():
+            # Nothing fenced this step, so an owner that slept through its lease must not speak: it looks again later.
+            self.schedule.add(self.ground.clock.now() + LOOK_AGAIN, partial(self.receive, activation.stream, item))
+            return
+        if step.refused is not None:
+            self.quarantine(item, f"{step.refused.type}: {step.refused.message}", activation)
+            return
+        self._let_out(activation, step, item)
+        if item.handled is not None:
+            item.handled.set()
+
+    def _let_out(self, activation: Activation, step: Step, item: Item) -> None:
         if item.delivery is not None and item.subscription is not None:
             item.subscription.ack(item.delivery)
         replies = step.replies
@@ -174,8 +188,6 @@ class PartitionHost:
             )
         if step.logs or step.stuck or step.resumed:
             self._tell(activation, step)
-        if item.handled is not None:
-            item.handled.set()
 
     def quarantine(
         self,
@@ -234,6 +246,10 @@ class PartitionHost:
         self._stuck[stream] = min(wait * 2, STUCK_MOST)
         self.schedule.add(self.ground.clock.now() + wait, partial(self._wake, stream))
 
+    def is_stuck(self, stream: str) -> bool:
+        """Say whether an instance is listed as stuck, as far as this owner knows."""
+        return stream in self._stuck
+
     def wake(self, stream: str) -> Wake:
         """Make the content of an item that only wakes an instance."""
         type_, id_ = split_stream(stream)
@@ -251,6 +267,8 @@ class PartitionHost:
     async def recover(self) -> None:
         """Take up what the last owner left: unfinished instances, unsent messages, timers. Raises `StoreError`."""
         for row in await self._services.store.unfinished(self.partition):
+            if row.execution.status == "stuck":
+                self._stuck[row.stream] = STUCK_FIRST
             if split_stream(row.stream)[0] in self._services.app.types:
                 self._wake(row.stream)
             else:

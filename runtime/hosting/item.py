@@ -74,6 +74,6 @@ class Step(Struct):
     local_calls: list[LocalCall] = []
     logs: list[LogLine] = []
     later: list[OutboxMessage] = []  # to publish again at their `due_at`
-    finished: bool = False
+    refused: ErrorInfo | None = None  # nobody to tell: put the message aside
     stuck: ErrorInfo | None = None
     resumed: bool = False

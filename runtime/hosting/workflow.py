@@ -20,7 +20,7 @@ from actors.journal import ErrorInfo, TaskScheduled
 from actors.turn import LocalCall, Outcome, TimerRow, Turn
 from eventstore import Commit, LoadedStream, NewEvent, OutboxMessage, Redelivery, TimerKey
 from eventstore import Execution as ExecutionRow
-from runtime.hosting.ground import Ground, answers
+from runtime.hosting.ground import Ground, answers, refusal
 from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
 from runtime.messages import (
     Ask,
@@ -79,7 +79,7 @@ class WorkflowBehaviour:
         """Whether local tasks run for it, which only this memory knows of."""
         return bool(self._execution.pending_local_calls())
 
-    def load(self, loaded: LoadedStream) -> Step:
+    def load(self, loaded: LoadedStream, *, was_stuck: bool) -> Step:  # noqa: ARG002 - its journal says so itself
         """Rebuild the instance; the step says what that leads to: being stuck, going on, running local tasks again."""
         execution = self._execution
         if not loaded.events:
@@ -132,7 +132,7 @@ class WorkflowBehaviour:
             try:
                 self._kind.run_signature.decode(message.input)
             except InvalidInput as error:
-                return Step(replies=answers(item, error_reply(Status.INVALID, error)))
+                return refusal(item, error_reply(Status.INVALID, error))
             now = ground.clock.now()
             self._correlation_id = message.correlation_id or message.command_id or self.stream
             self._started_at = now
@@ -141,7 +141,7 @@ class WorkflowBehaviour:
             )
             created = True
         elif canonical(started.input) != canonical(message.input):
-            return Step(replies=answers(item, _conflict(f"{self.stream} was started with other input")))
+            return refusal(item, _conflict(f"{self.stream} was started with other input"))
         else:
             step = Step()
             created = message.command_id is not None and message.command_id == started.command_id
@@ -159,15 +159,13 @@ class WorkflowBehaviour:
         if (taken := ledger.commands.get(message.command_id)) is not None:
             received = taken.received
             if received.name != message.name or canonical(received.input) != canonical(message.input):
-                return Step(
-                    replies=answers(item, _conflict(f"command id {message.command_id} was used for other input"))
-                )
+                return refusal(item, _conflict(f"command id {message.command_id} was used for other input"))
             if taken.outcome is not None:
                 return Step(replies=answers(item, reply_for(taken.outcome)))
             self._ground.waiters.add(self.stream, message.command_id, item.reply_to)
             return Step()
         if (refused := self._refusal(message)) is not None:
-            return Step(replies=answers(item, refused))
+            return refusal(item, refused)
         self._ground.waiters.add(self.stream, message.command_id, item.reply_to)
         now = self._ground.clock.now()
         turn = self._execution.command(message.command_id, message.name, message.input, now.timestamp())
@@ -209,7 +207,7 @@ class WorkflowBehaviour:
 
     def _answer_result(self, item: Item, step: Step) -> None:
         outcome = self._execution.outcome
-        if outcome is None or step.finished:  # the step that ends the run answers everybody who waits
+        if outcome is None or step.resolved:  # the step that ends the run answers everybody who waits
             self._ground.waiters.add(self.stream, None, item.reply_to)
         else:
             step.replies += answers(item, reply_for(outcome))
@@ -267,7 +265,7 @@ class WorkflowBehaviour:
 
     def _not_found(self, item: Item) -> Step:
         note = ErrorInfo("NotFound", f"there is no {self.stream}; start it first")
-        return Step(replies=answers(item, Reply(Status.NOT_FOUND, error=note)))
+        return refusal(item, Reply(Status.NOT_FOUND, error=note))
 
     # -- from a turn to a step ----------------------------------------------------------------------------------
 
@@ -277,7 +275,6 @@ class WorkflowBehaviour:
             step.commit = self._commit(turn, now or self._ground.clock.now(), causation_id)
         step.resolved = [(answer.command_id, reply_for(answer.outcome)) for answer in turn.answers]
         if turn.finished is not None:
-            step.finished = True
             step.resolved.append((None, reply_for(turn.finished)))
         return step
 
