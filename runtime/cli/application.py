@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import typer
 
-from runtime.cli.errors import explain
+from runtime.cli.errors import Interrupted, explain
 
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]  # typer brings its own copy of click, or uses click's
 USAGE = 2
@@ -38,7 +38,7 @@ def run(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
     except _USAGE_ERROR as error:
         return _say(_usage(error), USAGE)
-    except (KeyboardInterrupt, typer.Abort):
+    except (KeyboardInterrupt, typer.Abort, Interrupted):
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has heard enough. Python would complain once more when it flushes at its end.

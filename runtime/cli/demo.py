@@ -32,9 +32,9 @@ def demo(
     json: Json = False,
 ) -> None:
     """Process 830 orders while nodes and workers are killed. Then audit what came out."""
-    from runtime.cli.running import run_async
+    from runtime.cli.running import interruptible, run_async
     from runtime.demo.run import Options, run_demo
 
     options = Options(rabbitmq=rabbitmq, seed=seed, kills=kills, data=data, limit=limit, json=json)
-    if not run_async(run_demo(options)):
+    if not run_async(interruptible(run_demo(options))):
         raise typer.Exit(1)

@@ -9,6 +9,10 @@ class CommandLineError(Exception):
     """What was asked on the command line can't be done; the message says why and what to do."""
 
 
+class Interrupted(Exception):
+    """Somebody wants the command to end at once."""
+
+
 def explain(error: BaseException) -> str | None:
     """Say in a line what went wrong; None for an error that no user can cause, which is a mistake of ours."""
     leaves = list(_leaves(error))

@@ -7,6 +7,8 @@ import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+from runtime.cli.errors import Interrupted
+
 T = TypeVar("T")
 
 
@@ -17,6 +19,30 @@ def run_async(work: Coroutine[Any, Any, T]) -> T:
     except ImportError:
         return asyncio.run(work)
     return uvloop.run(work)
+
+
+async def interruptible(work: Awaitable[T]) -> T:
+    """Let SIGTERM do to some work what Ctrl-C does: cancel it, so that it ends what it started.
+
+    Raises:
+        Interrupted: that happened.
+    """
+    task = asyncio.current_task()
+    interrupted = False
+
+    def on_signal() -> None:
+        nonlocal interrupted
+        interrupted = True
+        if task is not None:
+            task.cancel()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, on_signal)
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if not interrupted:
+            raise
+        raise Interrupted from None
 
 
 def serve(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
@@ -39,7 +65,7 @@ def serve(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
         except asyncio.CancelledError:
             if not stop.is_set():
                 raise
-            raise KeyboardInterrupt from None
+            raise Interrupted from None
 
     run_async(main())
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -33,7 +32,10 @@ from runtime.settings import load_settings
 from runtime.transport.port import TransportError
 
 IN_FLIGHT = 150  # orders that are under way at once
-LEASE_TTL = "3"  # seconds: how soon a killed node is missed
+PATIENCE = {
+    "PERDURE_LEASE_TTL": "3",  # seconds: how soon a killed node is missed
+    "PERDURE_SWEEP_AFTER": "10",  # the tasks take milliseconds, so one that is silent for so long went down with a process
+}
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -53,7 +55,6 @@ async def run_demo(options: Options) -> bool:
     Raises:
         CommandLineError: it could not be run, or was not finished in time.
     """
-    _cancel_on_sigterm()
     started = time.monotonic()
     # With --json, standard output is the figures' alone.
     console = Console(stderr=options.json, emoji=False)
@@ -97,7 +98,7 @@ async def _process(places: Places, console: Console, tally: Tally, kills: Sequen
     from runtime.assembly import connect
 
     run_folder = Path(tempfile.mkdtemp(prefix="perdure-demo-"))
-    crew = Crew(places.environment() | {"PERDURE_LEASE_TTL": LEASE_TTL}, run_folder)
+    crew = Crew(places.environment() | PATIENCE, run_folder)
     try:
         async with connect(load_settings(places.environment())) as client:
             with Display(console, tally) as display:
@@ -162,9 +163,3 @@ async def _kill(crew: Crew, display: Display, tally: Tally, kills: Sequence[Kill
         tally.kills += 1
         display.say(f"  killed {victim.name} (pid {pid}) with {tally.ended} of {tally.orders} orders ended")
         display.update()
-
-
-def _cancel_on_sigterm() -> None:
-    task = asyncio.current_task()
-    if task is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
