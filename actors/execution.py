@@ -60,7 +60,7 @@ class Execution:
 
     def __init__(self, kind: WorkflowType, stream: str) -> None:
         self.kind, self.stream = kind, stream
-        self.loop = DurableLoop(self)  # type: ignore[abstract]  # the refused methods are added by name
+        self.loop = DurableLoop(self, stream)  # type: ignore[abstract]  # the refused methods are added by name
         self.ledger = Ledger()
         self.broken: ErrorInfo | None = None
         self._instance: Workflow | None = None  # made by the first fact, so that __init__ has its time

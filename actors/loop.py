@@ -18,7 +18,9 @@ from asyncio.tasks import _enter_task, _leave_task
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextvars import Context
+from types import FrameType
 from typing import Any, NoReturn, Protocol, TypeVar
+from zlib import crc32
 
 from actors.errors import NotDurable
 
@@ -26,8 +28,10 @@ T = TypeVar("T")
 
 MAX_STEPS = 5_000_000  # callbacks in one turn; code that goes on for ever must not hold its node for ever
 MAX_TIME = 253_402_300_800.0  # the year 10000: what is later fits neither a datetime nor a database
-_MAX_CLOSES = 100  # every await in a coroutine's clean-up takes one more
+_MAX_CLOSES = 10_000  # every coroutine that is awaited, and every await in its clean-up, takes one
 _FEW_TASKS = 64
+_HASH_STEP, _HASH_MASK = 0x9E3779B97F4A7C15 >> 3, (1 << 61) - 2  # spreads; the mask is below where hashes wrap
+_TASKS_FILE = asyncio.ensure_future.__code__.co_filename
 
 
 class Host(Protocol):
@@ -58,15 +62,32 @@ class DurableTimer(asyncio.TimerHandle):
     number: int
 
 
+class DurableTask(asyncio.Task[T]):
+    """A task whose hash depends on its place in the stream's history, not on its address in memory.
+
+    asyncio keeps tasks in sets (`TaskGroup`, `wait`), hands sets of them out, and cancels and wakes them in the order
+    of those sets: it must be the same in every replay.
+    """
+
+    __slots__ = ("_hash",)
+    _hash: int
+    _log_destroy_pending: bool  # asyncio's own
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
 class DurableLoop(asyncio.AbstractEventLoop):
     """See the module's docstring. Sockets, threads, executors, signals and subprocesses raise `NotDurable`."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, stream: str = "") -> None:
         self.host = host
+        # Other streams' tasks hash differently, because asyncio keeps all of a process in one set.
+        self._next_hash = crc32(stream.encode())
         self._ready: deque[asyncio.Handle] = deque()
         self._conditions: list[tuple[Callable[[], Any], asyncio.Future[None]]] = []
         # Held, so that when one is collected never depends on the garbage collector; see `create_task`.
-        self._tasks: list[asyncio.Task[Any]] = []
+        self._tasks: list[DurableTask[Any]] = []
         self._forget_at = _FEW_TASKS
         self._now = 0.0
         self._closed = False
@@ -161,7 +182,7 @@ class DurableLoop(asyncio.AbstractEventLoop):
     def _close_tasks(self) -> None:
         for task in self._tasks:
             if not task.done():
-                task._log_destroy_pending = False  # type: ignore[attr-defined]  # it is dropped on purpose
+                task._log_destroy_pending = False  # it is dropped on purpose
                 _close(task.get_coro())
 
     def _generator_dropped(self, generator: AsyncGenerator[Any, Any]) -> None:
@@ -211,15 +232,23 @@ class DurableLoop(asyncio.AbstractEventLoop):
     def create_task(  # type: ignore[override]  # typeshed's generator form is not for users
         self, coro: Coroutine[Any, Any, T], *, name: str | None = None, context: Context | None = None, **_: Any
     ) -> asyncio.Task[T]:
+        if (caller := sys._getframe(1)).f_code.co_filename == _TASKS_FILE:
+            _check_order(caller, coro)
         if self._closed:
-            coro.close()
-            raise GeneratorExit  # clean-up code of an instance that is being unloaded
-        if len(self._tasks) >= self._forget_at:
+            coro.close()  # clean-up code of an instance that is being unloaded: its task never takes a step
+        elif len(self._tasks) >= self._forget_at:
             self._tasks = [task for task in self._tasks if not task.done()]
             self._forget_at = max(_FEW_TASKS, 2 * len(self._tasks))
         # A name of its own keeps asyncio's global counter, which would differ on replay, out of the code's sight.
-        task = asyncio.Task(coro, loop=self, name=name or getattr(coro, "__qualname__", "task"), context=context)
-        self._tasks.append(task)
+        task: DurableTask[T] = DurableTask.__new__(DurableTask)
+        task._hash = self._next_hash = (self._next_hash + _HASH_STEP) & _HASH_MASK
+        asyncio.Task.__init__(
+            task, coro, loop=self, name=name or getattr(coro, "__qualname__", "task"), context=context
+        )
+        if self._closed:
+            task._log_destroy_pending = False
+        else:
+            self._tasks.append(task)
         return task
 
     def get_debug(self) -> bool:
@@ -239,14 +268,41 @@ class DurableLoop(asyncio.AbstractEventLoop):
 
 
 def _close(coroutine: Any) -> None:
+    """Close a coroutine and all that it awaits, the innermost first.
+
+    Closing from the outside would leave an inner one that awaits in its clean-up to the garbage collector, which
+    would run the rest of it outside of this loop.
+    """
     for _ in range(_MAX_CLOSES):
+        innermost = coroutine
+        while _is_suspended(
+            awaited := getattr(innermost, "cr_await", None) or getattr(innermost, "gi_yieldfrom", None)
+        ):
+            innermost = awaited
         try:
-            coroutine.close()
+            innermost.close()
         except KeyboardInterrupt:
             raise
-        except BaseException:  # noqa: BLE001, S112 - the user's clean-up code; it raised, or it awaits something
-            continue
-        return
+        except BaseException:  # noqa: BLE001, S110 - the user's clean-up code; it raised, or it awaits something
+            pass
+        if not _is_suspended(coroutine):
+            return
+
+
+def _is_suspended(part: Any) -> bool:
+    return (getattr(part, "cr_frame", None) or getattr(part, "gi_frame", None)) is not None
+
+
+def _check_order(caller: FrameType | None, coroutine: Coroutine[Any, Any, Any]) -> None:
+    """Refuse `as_completed` of coroutines: it makes tasks of a set of them, in the order of their addresses."""
+    while caller is not None and caller.f_code.co_filename == _TASKS_FILE:
+        if "ompleted" in caller.f_code.co_qualname:  # as_completed, or _AsCompletedIterator since Python 3.13
+            coroutine.close()
+            raise NotDurable(
+                "asyncio.as_completed() starts coroutines in an order that differs from run to run; "
+                "give it tasks: as_completed([asyncio.create_task(c) for c in …])"
+            )
+        caller = caller.f_back
 
 
 def _refuse(name: str, instead: str) -> Callable[..., NoReturn]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from actors import Workflow, command
-from tests.unit.actors.flows import ALL, double
+from tests.unit.actors.flows import ALL, double, note
 from tests.unit.actors.stage import NOON, Stage
 
 
@@ -76,9 +77,64 @@ def test_as_completed_gives_results_as_they_come() -> None:
 
     class Flow(Workflow):
         async def run(self) -> list[int]:
-            return [await each for each in asyncio.as_completed([double(1), double(2)])]
+            calls = [asyncio.create_task(double(n)) for n in (1, 2)]
+            return [await each for each in asyncio.as_completed(calls)]
 
     assert play(Flow, done(2, 4), done(1, 2)).result == [4, 2]
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+def test_as_completed_of_coroutines_is_refused() -> None:
+    """It starts them in the order of their addresses in memory; the message says what to give it instead."""
+
+    class Flow(Workflow):
+        async def run(self) -> list[int]:
+            return [await each for each in asyncio.as_completed([double(1), double(2)])]
+
+    turn = Stage(Flow, ALL).start()
+    assert turn.stuck is not None
+    assert ("create_task" in turn.stuck.message, turn.tasks) == (True, [])
+    gc.collect()
+
+
+class Cancelled(Workflow):
+    """Children of a group that end together, each with a clean-up that asks for something."""
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for n in range(12):
+                group.create_task(self.child(n))
+
+    async def child(self, n: int) -> None:
+        try:
+            await double(n)
+        finally:
+            await note(str(n))
+
+
+class Waited(Workflow):
+    """Tasks in the sets that `wait` gives out."""
+
+    async def run(self) -> list[str]:
+        calls = [asyncio.create_task(double(n), name=str(n)) for n in range(12)]
+        done, pending = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+        for call in pending:
+            await note(call.get_name())
+        return [call.get_name() for call in done]
+
+
+@pytest.mark.parametrize("cls", [Cancelled, Waited])
+def test_sets_of_tasks_have_one_order(cls: type[Workflow]) -> None:
+    """Both asyncio and user code go through sets of tasks: every replay must see the same order."""
+    journals: list[list[bytes]] = []
+    for _ in range(5):
+        with Stage(cls, ALL) as stage:
+            stage.start()
+            stage.fail(1)
+            for number in range(13, 25):
+                stage.done(number)
+            journals.append([event.data for event in stage.journal])
+    assert len({tuple(journal) for journal in journals}) == 1
 
 
 def test_wait_for_gives_the_result_in_time() -> None:

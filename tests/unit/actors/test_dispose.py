@@ -85,7 +85,32 @@ class Stubborn(Workflow):
                 await charge("again")
 
 
-CLASSES = [CleansUp, Groups, Generates, Stubborn]
+class Nests(Workflow):
+    """Every level of the call stack has a clean-up of its own that awaits another call with a clean-up."""
+
+    async def run(self) -> None:
+        await self.level(4)
+
+    async def level(self, n: int) -> None:
+        try:
+            if n:
+                await self.level(n - 1)
+            else:
+                await charge("work")
+        finally:
+            try:
+                await asyncio.sleep(5)
+            finally:
+                await self.leave(n)
+
+    async def leave(self, n: int) -> None:
+        try:
+            await self.until(lambda: False)
+        finally:
+            await charge(f"leaving {n}")
+
+
+CLASSES = [CleansUp, Groups, Generates, Stubborn, Nests]
 
 
 @pytest.mark.parametrize("cls", CLASSES)
