@@ -197,3 +197,21 @@ async def test_foreign_properties(client: BareClient) -> None:
     """Headers and fields that mean nothing to us do no harm."""
     body = message("query", "Counter", "any", name="total", from_the_future=True)
     assert (await ask(client, body, headers={"x-trace": {"deep": [1, None, "é"]}}))["status"] == "ok"
+
+
+async def test_refused_with_nobody_to_tell(client: BareClient, store: PostgresStore) -> None:
+    """A command that can't be taken and has no reply address is kept in quarantine: it was accepted."""
+    body = sign(uuid.uuid4().hex, "1")
+    await asyncio.to_thread(client.publish, body, COMMANDS)
+
+    async def kept() -> str | None:
+        return next((one.reason for one in await store.quarantined() if body["id"].encode() in one.body), None)
+
+    assert "NotFound" in await wait_until(kept)
+
+
+@pytest.mark.parametrize("body", [b"1", b"[]", b"{ }"])
+async def test_tiny_body(client: BareClient, body: bytes) -> None:
+    """The shortest bodies are answered at once, and not with the next frame that happens to come."""
+    async with asyncio.timeout(3):
+        assert error_of(await ask(client, body, key="0")) == ("invalid", "PayloadRefused")
