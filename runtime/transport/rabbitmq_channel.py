@@ -5,6 +5,7 @@ of closed channels, and replaces what costs a future, a task or a frame object a
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -15,7 +16,7 @@ from aiormq.exceptions import AMQPError
 from pamqp.body import ContentBody
 from pamqp.header import ContentHeader
 
-from runtime.transport.port import Destination, Message, PublishUnknown
+from runtime.transport.port import Destination, Message, PublishUnknown, TransportError
 from runtime.transport.rabbitmq_frames import publish_frames
 from runtime.transport.rabbitmq_topology import EXCHANGES
 
@@ -29,97 +30,113 @@ C = TypeVar("C", bound=Channel)
 class Batch:
     """The messages of one publish call, and how many confirms they still wait for."""
 
-    __slots__ = ("done", "first", "messages", "refused", "unconfirmed", "unroutable")
+    __slots__ = ("done", "messages", "refused", "unconfirmed", "unroutable", "written")
 
     def __init__(self, messages: Sequence[Message]) -> None:
         self.messages = messages
+        self.written = 0
         self.unconfirmed = len(messages)
         self.unroutable: list[Message] = []
         self.refused = 0
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def confirmed(self, *, refused: bool) -> None:
+    def confirmed(self, *, refused: bool = False) -> None:
         """Count one message's confirm; with the last one the batch is done."""
         self.unconfirmed -= 1
         self.refused += refused
         if self.unconfirmed == 0 and not self.done.done():
             self.done.set_result(None)
 
-    def lost(self, reason: str) -> None:
-        """End the wait: what is not confirmed by now is unknown."""
+    def fail(self, error: TransportError) -> None:
+        """End the wait."""
         if not self.done.done():
-            self.done.set_exception(PublishUnknown(f"no confirm: {reason}; publish again with the same ids"))
+            self.done.set_exception(error)
             self.done.exception()  # a caller that was cancelled will not look
 
 
 class PublishChannel(Channel):
-    """Publishes whole batches, and knows each message by its publish sequence number.
+    """Publishes batches in the order in which they are submitted; those that wait go out in one write.
 
-    The number is the AMQP message id too, so a returned message is told from every other publish on this
-    channel: a caller that gives up leaves nothing behind that could be taken for somebody else's confirm.
+    Each message is known by its publish sequence number, which is its AMQP message id too. So a returned message
+    is told from every other publish on this channel, and a caller that gives up leaves nothing behind that could
+    be taken for somebody else's confirm.
     """
 
     def __init__(self, connection: Connection, number: int, *, confirms: bool) -> None:
-        self._batches: dict[int, tuple[Batch, Message]] = {}  # by sequence number
+        self._unsent: deque[Batch] = deque()
+        self._waiting: dict[int, tuple[Batch, Message]] = {}  # for their confirms, by sequence number
         self._oldest = 1
         self._sequence = 0
-        self._turn = asyncio.Lock()
+        self._wake = asyncio.Event()
         self._progress = asyncio.Event()
-        self._drained: asyncio.Future[None] | None = None
         super().__init__(connection, number, publisher_confirms=confirms)
+        self.writer = asyncio.create_task(self._write_all(), name="rabbitmq transport publish")
 
-    async def send(self, batch: Batch) -> None:
-        """Write a batch in chunks, with at most a few hundred messages in flight; its `done` tells the rest.
-
-        Without confirms the batch is done with its last write.
-        """
-        async with self._turn:
-            for chunk in _chunks(batch.messages):
-                while self._batches and len(self._batches) + len(chunk) > _IN_FLIGHT:
-                    self._progress.clear()
-                    await self._progress.wait()
-                if batch.done.done():
-                    return
-                await self._write(batch, chunk)
-
-    async def _write(self, batch: Batch, chunk: Sequence[Message]) -> None:
-        frames: list[bytes] = []
-        for place, message in enumerate(chunk, self._sequence + 1):
-            frames += publish_frames(
-                self.number,
-                EXCHANGES[message.destination],
-                message,
-                message_id=str(place),
-                mandatory=self.publisher_confirms and message.destination is not Destination.REPLIES,
-                body_limit=self.max_content_size,
-            )
-        first = self._sequence + 1
-        self._sequence += len(chunk)
-        if self.publisher_confirms:
-            self._batches.update((place, (batch, message)) for place, message in enumerate(chunk, first))
-        # Not a future of aiormq's: those end with the channel in ways that look like a cancellation of the caller.
-        self._drained = drained = asyncio.get_running_loop().create_future()
-        try:
-            await self.write_queue.put(ChannelFrame(b"".join(frames), should_close=False, drain_future=drained))
-        except BaseException:
-            # A cancelled `put` put nothing: the broker never saw these numbers, the next chunk takes them.
-            self._sequence = first - 1
-            for place in range(first, first + len(chunk)):
-                self._batches.pop(place, None)
-            raise
-        await drained
+    def submit(self, batch: Batch) -> None:
+        """Send a batch soon; its `done` tells when it is confirmed, or written on a channel without confirms."""
+        self._unsent.append(batch)
+        self._wake.set()
 
     def lose(self, reason: str) -> None:
-        """Tell every waiting batch that its confirms will not come, and let a blocked writer go."""
-        batches, self._batches = self._batches, {}
-        for batch, _ in batches.values():
-            batch.lost(reason)
-        self._progress.set()
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_exception(PublishUnknown(f"no confirm: {reason}; publish again with the same ids"))
-            self._drained.exception()  # a writer that was cancelled will not look
-        while not self.write_queue.empty():
-            self.write_queue.get_nowait()
+        """Tell everyone who waits that their confirms will not come. What was never written is in doubt as well."""
+        self.writer.cancel()
+        batches = [*self._unsent, *(batch for batch, _ in self._waiting.values())]
+        self._unsent.clear()
+        self._waiting.clear()
+        for batch in batches:
+            batch.fail(PublishUnknown(f"no confirm: {reason}; publish again with the same ids"))
+
+    async def _write_all(self) -> None:
+        while True:
+            if not self._unsent:
+                self._wake.clear()
+                await self._wake.wait()
+            elif len(self._waiting) >= _IN_FLIGHT:
+                self._progress.clear()
+                await self._progress.wait()
+            else:
+                await self._write_chunk(min(_CHUNK_MESSAGES, _IN_FLIGHT - len(self._waiting)))
+
+    async def _write_chunk(self, room: int) -> None:
+        """Write up to `room` messages of the batches that wait, and let the socket take them."""
+        frames: list[bytes] = []
+        written: list[Batch] = []
+        size = 0
+        while self._unsent and room > 0 and size < _CHUNK_BYTES:
+            batch = self._unsent[0]
+            while not batch.done.done() and batch.written < len(batch.messages) and room > 0 and size < _CHUNK_BYTES:
+                message = batch.messages[batch.written]
+                try:
+                    frames += self._frames(message)
+                except TransportError as error:
+                    batch.fail(error)
+                    break
+                self._sequence += 1
+                if self.publisher_confirms:
+                    self._waiting[self._sequence] = (batch, message)
+                else:
+                    written.append(batch)
+                batch.written += 1
+                room -= 1
+                size += len(message.body)
+            if batch.done.done() or batch.written == len(batch.messages):
+                self._unsent.popleft()
+        # Not a future of aiormq's: those end with the channel in ways that look like a cancellation.
+        drained = asyncio.get_running_loop().create_future()
+        await self.write_queue.put(ChannelFrame(b"".join(frames), should_close=False, drain_future=drained))
+        await drained
+        for batch in written:
+            batch.confirmed()
+
+    def _frames(self, message: Message) -> list[bytes]:
+        return publish_frames(
+            self.number,
+            EXCHANGES[message.destination],
+            message,
+            message_id=str(self._sequence + 1),
+            mandatory=self.publisher_confirms and message.destination is not Destination.REPLIES,
+            body_limit=self.max_content_size,
+        )
 
     async def _on_confirm_frame(self, frame: ConfirmationFrameType) -> None:
         tag = frame.delivery_tag
@@ -129,7 +146,7 @@ class PublishChannel(Channel):
         multiple = getattr(frame, "multiple", False)
         first = self._oldest if multiple else tag
         for place in range(first, tag + 1):
-            entry = self._batches.pop(place, None)
+            entry = self._waiting.pop(place, None)
             if entry is not None:
                 entry[0].confirmed(refused=refused)
         if multiple:
@@ -147,7 +164,7 @@ class PublishChannel(Channel):
                 raise AMQPError(f"expected a content body, got {piece!r}")
             missing -= len(piece.value)
         message_id = header.properties.message_id
-        entry = self._batches.get(int(message_id)) if message_id else None
+        entry = self._waiting.get(int(message_id)) if message_id else None
         if entry is not None:
             batch, message = entry
             batch.unroutable.append(message)
@@ -160,18 +177,3 @@ async def open_channel(connection: Connection, make: Callable[[int], C], *, time
     connection.channels[number] = channel
     await channel.open(timeout=timeout)
     return channel
-
-
-def _chunks(messages: Sequence[Message]) -> list[Sequence[Message]]:
-    """Cut a batch so that one write neither holds too many messages nor too many bytes."""
-    if len(messages) <= _CHUNK_MESSAGES and sum(len(m.body) for m in messages) <= _CHUNK_BYTES:
-        return [messages]
-    chunks: list[Sequence[Message]] = []
-    start = size = 0
-    for place, message in enumerate(messages):
-        if place > start and (place - start >= _CHUNK_MESSAGES or size + len(message.body) > _CHUNK_BYTES):
-            chunks.append(messages[start:place])
-            start, size = place, 0
-        size += len(message.body)
-    chunks.append(messages[start:])
-    return chunks

@@ -7,7 +7,6 @@ big-endian; a short string is a length octet and at most 255 bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
 from struct import Struct
 
@@ -28,13 +27,12 @@ _PERSISTENT = b"\x02"
 
 def publish_frames(
     channel: int, exchange: str, message: Message, *, message_id: str, mandatory: bool, body_limit: int
-) -> Iterator[bytes]:
+) -> list[bytes]:
     """Give the frames of one persistent publish: method, header, body in pieces of at most `body_limit` bytes.
 
     Raises:
         TransportError: a key, reply address or correlation id is longer than AMQP can carry.
     """
-    yield _publish_method(channel, exchange, message.key, mandatory)
     flags = _CONTENT_TYPE | _DELIVERY_MODE | _MESSAGE_ID
     properties = _JSON + _PERSISTENT
     if message.correlation_id is not None:
@@ -43,17 +41,19 @@ def publish_frames(
     if message.reply_to is not None:
         flags |= _REPLY_TO
         properties += short_string(message.reply_to)
-    properties += short_string(message_id)
+    properties += b"%c%b" % (len(message_id), message_id.encode())
     body = message.body
     size = len(body)
-    yield _CONTENT.pack(_HEADER, channel, 14 + len(properties), _BASIC, 0, size, flags)
-    yield properties
-    yield _END
+    frames = [
+        _publish_method(channel, exchange, message.key, mandatory),
+        _CONTENT.pack(_HEADER, channel, 14 + len(properties), _BASIC, 0, size, flags),
+        properties,
+        _END,
+    ]
     for start in range(0, size, body_limit):
         piece = body[start : start + body_limit]
-        yield _FRAME.pack(_BODY, channel, len(piece))
-        yield piece
-        yield _END
+        frames += (_FRAME.pack(_BODY, channel, len(piece)), piece, _END)
+    return frames
 
 
 def ack_frame(channel: int, tag: int, *, multiple: bool) -> bytes:
@@ -75,7 +75,10 @@ def _publish_method(channel: int, exchange: str, key: str, mandatory: bool) -> b
 @lru_cache(maxsize=4096)
 def short_string(text: str) -> bytes:
     """Encode a short string; raises `TransportError` beyond 255 bytes."""
-    data = text.encode()
+    try:
+        data = text.encode()
+    except UnicodeEncodeError as error:
+        raise TransportError(f"keys, addresses and correlation ids are UTF-8: {error}") from error
     if len(data) > 255:
         raise TransportError(f"AMQP carries keys, addresses and correlation ids of at most 255 bytes, not {len(data)}")
     return bytes([len(data)]) + data

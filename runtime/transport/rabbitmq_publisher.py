@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import aio_pika
 
@@ -28,12 +29,17 @@ class _Epoch:
         self.confirmed = confirmed
         self.posting = posting
         self.lost = False
-        # Kept: each is an observer of its channel's end.
-        self._endings = [confirmed.closing, posting.closing]
+        # Kept: each is an observer of its channel's end. A writer that ends takes the epoch with it.
+        self._endings: list[asyncio.Future[Any]] = [
+            confirmed.closing,
+            posting.closing,
+            confirmed.writer,
+            posting.writer,
+        ]
         for ending in self._endings:
             ending.add_done_callback(self._ended)
 
-    def _ended(self, ending: asyncio.Future[object]) -> None:
+    def _ended(self, ending: asyncio.Future[Any]) -> None:
         self.lose(reason(None if ending.cancelled() else ending.exception()))
 
     def lose(self, why: str) -> None:
@@ -94,11 +100,13 @@ class RabbitMQPublisher:
         A cancelled call leaves its messages unknown and the channel as it is: its confirms are told from all
         others by their sequence numbers. A call that got no answer in time takes the connection with it.
         """
+        if self._closing or self._writer is None:
+            raise TransportUnavailable("the transport is not open")
         epoch = await self._living()
         batch = Batch(messages)
         try:
             async with asyncio.timeout(self._confirm_timeout):
-                await epoch.confirmed.send(batch)
+                epoch.confirmed.submit(batch)
                 await batch.done
         except TimeoutError as error:
             self._bury(epoch, f"RabbitMQ did not confirm within {self._confirm_timeout:g} s")
@@ -128,7 +136,8 @@ class RabbitMQPublisher:
             except TransportUnavailable:
                 continue  # dropped: whoever waits for a reply asks again
             try:
-                await epoch.posting.send(batch)
+                epoch.posting.submit(batch)
+                await batch.done
             except PublishUnknown:
                 self._bury(epoch, "a write failed")
             except TransportError:
@@ -136,8 +145,6 @@ class RabbitMQPublisher:
 
     async def _living(self) -> _Epoch:
         """Give the epoch that lives, or connect again within a bounded time."""
-        if self._closing or self._writer is None:
-            raise TransportUnavailable("the transport is not open")
         epoch = self._epoch
         if epoch is not None and not epoch.lost:
             return epoch
@@ -169,14 +176,15 @@ class RabbitMQPublisher:
         epoch.lose(why)
         if self._epoch is epoch:
             self._epoch = None
-        task = asyncio.create_task(_close_quietly(epoch.connection), name="rabbitmq transport closing")
+        task = asyncio.create_task(_close_quietly(epoch), name="rabbitmq transport closing")
         self._dying.add(task)
         task.add_done_callback(self._dying.discard)
 
 
-async def _close_quietly(connection: aio_pika.abc.AbstractConnection) -> None:
+async def _close_quietly(epoch: _Epoch) -> None:
+    await asyncio.wait([epoch.confirmed.writer, epoch.posting.writer])  # cancelled by `lose`
     try:
         async with asyncio.timeout(_FLUSH_SECONDS):
-            await connection.close()
+            await epoch.connection.close()
     except BROKER_LOST:
         return  # it is gone either way

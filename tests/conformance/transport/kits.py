@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from runtime.transport import Delivery, Destination, Message, Subscription, Topology, Transport
 from runtime.transport.memory import MemoryBroker, MemoryTransport
 from runtime.transport.postgres import PostgresTransport
+from runtime.transport.rabbitmq import RabbitMQTransport
 from tests.conformance.transport.proxy import Proxy
 
 TOPOLOGY = Topology(partitions=2, task_queues=frozenset({"orders"}))
@@ -119,6 +120,7 @@ class ProxiedKit(Kit):
     def __init__(self, url: str) -> None:
         super().__init__()
         parts = urlsplit(url)
+        self._direct_url = url
         self._url = parts
         self.proxy = Proxy(parts.hostname or "127.0.0.1", parts.port or 0)
 
@@ -127,6 +129,16 @@ class ProxiedKit(Kit):
         """The server's address through the proxy."""
         parts = self._url
         return parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{self.proxy.port}").geturl()
+
+    def _make(self) -> Transport:
+        return self._at(self.url)
+
+    def direct(self) -> Transport:
+        """A process that does not go through the proxy; the caller opens and closes it."""
+        return self._at(self._direct_url)
+
+    @abstractmethod
+    def _at(self, url: str) -> Transport: ...
 
     async def cut(self) -> None:
         self.proxy.cut()
@@ -137,14 +149,12 @@ class ProxiedKit(Kit):
 
 
 class PostgresKit(ProxiedKit):
-    def _make(self) -> Transport:
-        return PostgresTransport(self.url, recheck=0.3, heartbeat=0.5, patience=5)
+    def _at(self, url: str) -> Transport:
+        return PostgresTransport(url, recheck=0.3, heartbeat=0.5, patience=5)
 
 
 class RabbitMQKit(ProxiedKit):
     takes_over_at_once = False
 
-    def _make(self) -> Transport:
-        from runtime.transport.rabbitmq import RabbitMQTransport
-
-        return RabbitMQTransport(self.url, patience=5, settle=0)
+    def _at(self, url: str) -> Transport:
+        return RabbitMQTransport(url, patience=5, settle=0)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from runtime.transport import Destination, SubscriptionLost, Transport, TransportUnavailable
+from runtime.transport import Destination, PublishUnknown, SubscriptionLost, Transport, TransportUnavailable
 from runtime.transport.port import Subscription
 from tests.conformance.transport.kits import Kit, bodies, collect, commands, nothing_comes, numbered, orders
 from tests.waiting import wait_until
@@ -82,8 +82,6 @@ async def test_a_waiting_receiver_learns_of_a_lost_connection(kit: Kit) -> None:
 
 async def test_publishing_goes_on_after_a_lost_connection(kit: Kit) -> None:
     """The next publish connects again by itself; one in doubt is published again."""
-    from runtime.transport import PublishUnknown
-
     transport = await kit.declared()
     await transport.publish(orders(b"before"))
     await kit.cut()

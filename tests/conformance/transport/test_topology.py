@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from runtime.transport import Topology
+import asyncio
+
+from runtime.transport import Destination, Topology
 from tests.conformance.transport.kits import TOPOLOGY, Kit, bodies, collect, commands
 
 
@@ -28,14 +30,14 @@ async def test_declaring_again_keeps_what_is_in_the_queues(kit: Kit) -> None:
     await transport.publish(commands(b"kept"))
     await transport.declare(TOPOLOGY)
     await transport.declare(Topology(partitions=3, task_queues=frozenset({"orders"})))
-    subscription = await transport.subscribe(commands(b"")[0].destination, "0", prefetch=10, exclusive=True)
+    subscription = await transport.subscribe(Destination.COMMANDS, "0", prefetch=10, exclusive=True)
     assert bodies(await collect(subscription, 1)) == [b"kept"]
 
 
 async def test_a_declared_queue_holds_nothing(kit: Kit) -> None:
     """Whatever the adapter sends to try a new queue, no consumer sees it: the first message is the first published."""
     transport = await kit.declared()
-    subscription = await transport.subscribe(commands(b"")[0].destination, "1", prefetch=10, exclusive=True)
+    subscription = await transport.subscribe(Destination.COMMANDS, "1", prefetch=10, exclusive=True)
     await transport.publish(commands(b"first", partition=1))
     first = (await collect(subscription, 1))[0]
     assert (first.body, first.redeliveries) == (b"first", 0)
@@ -43,8 +45,6 @@ async def test_a_declared_queue_holds_nothing(kit: Kit) -> None:
 
 async def test_declaring_twice_at_once_is_well(kit: Kit) -> None:
     """Two processes that start together."""
-    import asyncio
-
     one, other = await kit.transport(), await kit.transport()
     await asyncio.gather(one.declare(TOPOLOGY), other.declare(TOPOLOGY))
     assert await one.check(TOPOLOGY) == []
