@@ -20,6 +20,8 @@ def configure(level: str = "info", *, json: bool = False) -> None:
         level: debug, info, warning or error.
         json: whether a program reads it.
     """
+    for name in ("aiormq", "aio_pika"):  # they log a lost connection at length; whoever supervises it says it in a line
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
     renderer: Any = (
         structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
