@@ -7,12 +7,14 @@ turns with one statement; nobody waits for a timer to fill a batch.
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import structlog
 
 from eventstore import Commit, EventStore, StoreError, StoreUnavailable
+from runtime.consuming import pause
 
 MAX_EVENTS = 2_000  # of one flush; keeps a flush, and what a failed one costs, small
 
@@ -33,8 +35,11 @@ class Unit(Protocol):
 class Committer:
     """Writes units in the order they come. `flushed` is called after each batch, when all its units were settled."""
 
-    def __init__(self, store: EventStore, flushed: Callable[[], None]) -> None:
-        self._store, self._flushed = store, flushed
+    def __init__(
+        self, store: EventStore, flushed: Callable[[], None], jitter: Callable[[], float] = random.random
+    ) -> None:
+        self._store, self._flushed, self._jitter = store, flushed, jitter
+        self._failures = 0
         self._pending: list[Unit] = []
         self._arrived = asyncio.Event()
         self._watchers: list[asyncio.Future[None]] = []
@@ -82,9 +87,13 @@ class Committer:
         errors: Sequence[StoreError | None]
         try:
             errors = await self._store.commit([unit.commit for unit in batch])
+            self._failures = 0
         except StoreUnavailable as error:
             log.warning("commit unknown", turns=len(batch), error=str(error))
             errors = [error] * len(batch)
+            # All of it is handled and handed in again at once, so a store that can read but not write would be stormed.
+            await asyncio.sleep(pause(self._failures, self._jitter()))
+            self._failures += 1
         except StoreError as error:
             # Nothing was written. It can only be one unit's fault: find it by writing each alone.
             errors = [error] if len(batch) == 1 else await self._one_by_one(batch)

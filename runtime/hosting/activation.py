@@ -34,6 +34,7 @@ from eventstore import (
     LoadRequest,
     StaleEpoch,
     StoreError,
+    StoreUnavailable,
     UnserialisableInput,
 )
 from runtime.hosting.entity import EntityBehaviour
@@ -77,7 +78,7 @@ class TurnUnit:
 class Activation:
     """See the module's docstring."""
 
-    __slots__ = ("behaviour", "host", "kind", "last_used", "mailbox", "phase", "stream", "units")
+    __slots__ = ("behaviour", "doubtful", "host", "kind", "last_used", "mailbox", "phase", "stream", "units")
 
     def __init__(self, host: PartitionHost, kind: ActorType | WorkflowType, stream: str) -> None:
         self.host, self.kind, self.stream = host, kind, stream
@@ -85,6 +86,7 @@ class Activation:
         self.mailbox: deque[Item] = deque()
         self.units: deque[TurnUnit] = deque()
         self.last_used = 0.0
+        self.doubtful = False  # a commit is unknown: what the outbox remembers of its tasks may be out of date
         self.behaviour = self._fresh()
 
     # -- what the host asks -----------------------------------------------------------------------------------
@@ -122,6 +124,9 @@ class Activation:
         # A local task that ended while its turn was lost waits in the mailbox: it must not run twice for that.
         ended = {item.content.call.task for item in self.mailbox if isinstance(item.content, LocalDone)}
         step.local_calls = [call for call in step.local_calls if call.task not in ended]
+        if self.doubtful:
+            self.doubtful = False
+            self.host.doubt(self.behaviour.open_tasks())
         if self.behaviour.broken and not step.stuck:
             self.host.still_stuck(self.stream)
         self._submit(step, Item(self.host.wake(self.stream)))
@@ -232,6 +237,7 @@ class Activation:
         if error is not None:
             log.info("reloading", actor=self.stream, phase=self.phase, turns=len(self.units), reason=str(error))
             again = self._withdraw() + again
+            self.doubtful = self.doubtful or isinstance(error, StoreUnavailable)
         self.mailbox.extendleft(reversed(again))
         self.behaviour.dispose()
         self.behaviour = self._fresh()

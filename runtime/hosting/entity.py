@@ -90,6 +90,10 @@ class EntityBehaviour:
         """Actors run none."""
         return []
 
+    def open_tasks(self) -> list[str]:
+        """Actors have none."""
+        return []
+
     def dispose(self) -> None:
         """Nothing to release."""
 

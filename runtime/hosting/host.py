@@ -23,6 +23,7 @@ from eventstore import (
     InboxMark,
     OutboxMessage,
     Quarantined,
+    Redelivery,
     StaleEpoch,
     StoreError,
     StoreUnavailable,
@@ -57,6 +58,7 @@ class PartitionUnit(Struct, eq=False):
     durable: Callable[[], None]
     host: PartitionHost
     refused: Callable[[], None] | None = None
+    unknown: Callable[[], None] | None = None  # instead of writing it again
     withdrawn: bool = False
 
     def settle(self, error: StoreError | None) -> None:
@@ -66,7 +68,10 @@ class PartitionUnit(Struct, eq=False):
         elif isinstance(error, StaleEpoch):
             self.host.fenced(error)
         elif isinstance(error, StoreUnavailable):
-            self.host.commit_later(self)
+            if self.unknown is not None:
+                self.unknown()
+            else:
+                self.host.commit_later(self)
         elif self.refused is not None and isinstance(error, CommitRefused):
             self.refused()
 
@@ -84,7 +89,9 @@ class PartitionHost:
         self._local = LocalTasks(self.receive)
         self.schedule = Schedule(ground.clock)
         self.outbox = Outbox(self.partition, ground.clock, services.publisher, self._republish_after, self.schedule)
+        self._marking = False
         self.dropped = False
+        self.doubtful = False  # whether to sweep before it is time
         self.on_fenced: Callable[[], None] = lambda: None
 
     # -- coming in ----------------------------------------------------------------------------------------------
@@ -236,6 +243,11 @@ class PartitionHost:
         for item in activation.drop():
             self.receive(activation.stream, item)
 
+    def doubt(self, messages: list[str]) -> None:
+        """Forget what memory knows of these messages, for a commit is unknown; the rows will tell, at the next sweep."""
+        self.outbox.closed(messages)
+        self.doubtful = True
+
     def cancel_local(self, activation: Activation) -> None:
         """Stop the local tasks of an activation that is not believed any more."""
         self._local.cancel(activation.stream)
@@ -277,6 +289,7 @@ class PartitionHost:
 
     async def sweep(self) -> None:
         """Look into the database for what is due soon or was left undone. Raises `StoreError`."""
+        self.doubtful = False
         await self.outbox.sweep(self._services.store, WINDOW)
         until = self.ground.clock.now() + WINDOW
         for timer in await self._services.store.timers(self.partition, until=until, limit=TIMER_PAGE):
@@ -295,9 +308,17 @@ class PartitionHost:
 
     def mark_published(self, after: float = MARK_AFTER) -> None:
         """Write which messages are out, for those that have no outcome some seconds after their confirm."""
+        if self._marking:
+            return
         if marks := self.outbox.marks(after):
+            self._marking = True
             commit = Commit(self.partition, self.ground.epoch, outbox_redeliver=marks)
-            self._own_commit(commit, partial(self.outbox.marked, marks))
+            unit = PartitionUnit(commit, partial(self._marked, marks), self, unknown=partial(self._marked, []))
+            self._services.committer.submit(unit)
+
+    def _marked(self, marks: list[Redelivery]) -> None:
+        self._marking = False  # those of an unknown commit are made anew, and never pile up
+        self.outbox.marked(marks)
 
     async def settled(self) -> None:
         """Wait until nothing is on its way into the log. Others of the node may go on committing meanwhile."""

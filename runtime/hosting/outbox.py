@@ -73,8 +73,8 @@ class Outbox:
         )
 
     def plan(self, message: OutboxMessage) -> None:
-        """Publish a message at its `due_at`, unless it is closed before."""
-        if message.due_at is not None and message.id not in self._planned:
+        """Publish a message at its `due_at`, unless it is closed before. A later plan, such as a retry, is the one that holds."""
+        if message.due_at is not None:
             self._planned[message.id] = message
             self._sent.pop(message.id, None)
             self._schedule.add(message.due_at, partial(self._come_due, message))

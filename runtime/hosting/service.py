@@ -143,7 +143,7 @@ class PartitionService:
                 self.host.tidy(self._idle, self._most())
                 self.host.mark_published()
                 tidy_at = now + TICK
-            if now >= sweep_at:
+            if now >= sweep_at or self.host.doubtful:
                 await self._sweep()
                 sweep_at = monotonic() + self._sweep_every
 

@@ -120,6 +120,10 @@ class WorkflowBehaviour:
             case _:
                 assert_never(content)
 
+    def open_tasks(self) -> list[str]:
+        """Give the outbox ids of the tasks that workers owe an outcome for."""
+        return [f"{self.stream}#{task}" for task in self._execution.ledger.tasks]
+
     def dispose(self) -> None:
         """Drop the coroutines."""
         self._execution.dispose()

@@ -1,0 +1,95 @@
+"""What an outside observer checks when a story is over."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from actors import App
+from actors.definition import WorkflowType
+from actors.entity import Entity
+from actors.execution import Execution
+from eventstore import MemoryStore
+from eventstore.memory.log import Stream
+from runtime.routing import partition_of
+from runtime.transport.memory import MemoryBroker
+from runtime.transport.port import Destination
+
+
+def audit_log(store: MemoryStore, app: App) -> None:
+    """Check the log's invariants, and that replay of every stream comes to rest where the log ends."""
+    for partition in store.log.partitions:
+        assert [event.offset for event in partition.events] == list(range(1, len(partition.events) + 1))
+    for name, stream in store.log.streams.items():
+        assert stream.partition == partition_of(name, store.partitions), name
+        assert [event.version for event in stream.events] == list(range(1, len(stream.events) + 1)), name
+        epochs = [event.epoch for event in stream.events]
+        assert epochs == sorted(epochs), f"{name}: an old owner wrote after a new one: {epochs}"
+        kind = app.types[name.partition("/")[0]]
+        if isinstance(kind, WorkflowType):
+            _audit_journal(name, stream)
+            execution = Execution(kind, name)
+            execution.replay(stream.events)
+            execution.dispose()
+        else:
+            Entity(kind, name).replay(stream.events)
+
+
+def audit_rest(store: MemoryStore, broker: MemoryBroker, queues: frozenset[str]) -> None:
+    """Check that nothing is left to do: no outbox, timer, busy, quarantine or lease row, and no message."""
+    for partition in store.log.partitions:
+        assert not partition.outbox, partition.outbox
+        assert not partition.timers, partition.timers
+        assert not partition.quarantine, partition.quarantine
+        assert partition.owner is None, f"partition {partition.number} is still leased to {partition.owner}"
+        assert broker.depth(Destination.COMMANDS, str(partition.number)) == 0
+    for queue in queues:
+        assert broker.depth(Destination.TASKS, queue) == 0
+    assert broker.depth(Destination.DEAD) == 0
+    assert broker.depth(Destination.INGRESS) == 0
+    for name, stream in store.log.streams.items():
+        if stream.execution is not None:
+            assert not stream.execution.busy, name
+            assert stream.execution.status in {"completed", "failed", "active"}, f"{name}: {stream.execution.status}"
+
+
+def types_of(store: MemoryStore, stream: str) -> list[str]:
+    """The types of a stream's events."""
+    return [event.type for event in store.log.streams[stream].events]
+
+
+def _audit_journal(name: str, stream: Stream) -> None:  # noqa: C901 - a table of one-line cases
+    content: list[tuple[str, Any, datetime]] = [
+        (event.type, msgspec.json.decode(event.data), event.recorded_at) for event in stream.events
+    ]
+    once: Counter[tuple[str, Any]] = Counter()
+    due: dict[int, float] = {}
+    for type_, data, at in content:
+        match type_:
+            case "RunStarted":
+                once["start", None] += 1
+            case "RunCompleted" | "RunFailed":
+                once["end", None] += 1
+            case "TaskScheduled":
+                once["scheduled", data["task"]] += 1
+            case "TaskCompleted" | "TaskFailed":
+                once["outcome", data["task"]] += 1
+            case "TaskAttemptFailed":
+                once["attempt", (data["task"], data["attempt"])] += 1
+            case "TimerSet":
+                once["set", data["timer"]] += 1
+                due[data["timer"]] = data["due"]
+            case "TimerFired":
+                once["fired", data["timer"]] += 1
+                assert at >= datetime.fromtimestamp(due[data["timer"]], UTC), f"{name}: a timer fired early"
+            case "CommandReceived":
+                once["received", data["id"]] += 1
+            case "CommandCompleted" | "CommandFailed":
+                once["answered", data["id"]] += 1
+            case _:
+                pass
+    twice = {what: count for what, count in once.items() if count > 1}
+    assert not twice, f"{name}: recorded more than once: {twice}"
