@@ -152,6 +152,9 @@ class CommitWriter:
             await self._drop()
             self._connection = await connect(self._dsn)
             self._statement = await self._connection.prepare(COMMIT)
+            # The driver ends a prepare without a sync, and until one comes the backend stays in a transaction
+            # that holds the tables' locks: a later migration would wait for it for ever.
+            await self._connection.execute("SELECT 1")
         return self._statement
 
     async def _drop(self) -> None:

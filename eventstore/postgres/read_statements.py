@@ -141,7 +141,7 @@ SELECT split_part(stream, '/', 1) AS type, status, count(*) FROM perdure.executi
 
 QUARANTINED = """
 -- $1 limit int8
-SELECT id, source, body, reason, attempts, at FROM perdure.quarantine ORDER BY at DESC, id DESC LIMIT $1::int8
+SELECT id, source, body, reason, attempts, at FROM perdure.quarantine ORDER BY at DESC, id DESC, partition LIMIT $1::int8
 """
 
 COUNT_ATTEMPT = """

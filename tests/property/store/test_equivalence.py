@@ -40,7 +40,8 @@ def pair(postgres_kit: PostgresKit, runner: asyncio.Runner) -> Pair:
     return runner.run(Pair.open(postgres_kit))
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@pytest.mark.timeout(300)  # a failure is worth the time to make it small
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(turns=steps)
 def test_postgres_and_memory_agree(turns: list[Step], runner: asyncio.Runner, pair: Pair) -> None:
     """Whatever is asked of them, in whatever order, both answer the same and hold the same."""
