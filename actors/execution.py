@@ -108,6 +108,7 @@ class Execution:
         """Rebuild like `replay`, handing out each event after it was applied: for looking at the state in between."""
         self.replaying = True
         trouble: Nondeterminism | Bug | None = None
+        self._turn = Turn()  # one for all: nobody hears of what a replay asks for
         try:
             for recorded in history:
                 event: JournalEvent | None = None
@@ -368,7 +369,6 @@ class Execution:
         if self._owed and not self.ledger.stuck and not self._got_stuck_by(event, recorded.version):
             raise self._differs(recorded.version, event.title(), f"first {_asks_for(self._owed[0])}")
         self._fact_at = recorded.version
-        self._turn = Turn()
         self.loop.advance(recorded.recorded_at.timestamp())
         self._check_name(event, recorded.version)
         self._feed(event)

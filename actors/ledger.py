@@ -5,7 +5,8 @@ A stuck instance goes on recording what comes to it; the ledger is what tells ne
 
 from __future__ import annotations
 
-from typing import assert_never
+from collections.abc import Callable
+from typing import Any
 
 from actors.journal import (
     CommandCompleted,
@@ -68,39 +69,83 @@ class Ledger:
             return False
         return task not in self.ended if local else task in self.tasks
 
-    def apply(self, event: JournalEvent) -> None:  # noqa: C901, PLR0912 - a table of one-line cases
+    def apply(self, event: JournalEvent) -> None:
         """Take the next event of the journal into account."""
+        take = _TAKE.get(type(event))
+        if take is None:
+            raise TypeError(f"{type(event).__name__} is not an event that the ledger knows")
         self.version += 1
-        match event:
-            case RunStarted():
-                self.start = event
-            case TaskScheduled():
-                self.tasks[event.task] = OpenTask(event)
-            case TaskCompleted() | TaskFailed():
-                if self.tasks.pop(event.task, None) is None:
-                    self.ended.add(event.task)
-            case TaskAttemptFailed():
-                if (task := self.tasks.get(event.task)) is not None:
-                    task.attempt = event.attempt + 1
-            case TimerSet():
-                self.timers[event.timer] = event.due
-            case TimerFired():
-                self.timers.pop(event.timer, None)
-            case CommandReceived():
-                self.commands[event.id] = TakenCommand(event)
-            case CommandCompleted():
-                self.commands[event.id].outcome = Outcome(result=event.result)
-            case CommandFailed():
-                self.commands[event.id].outcome = Outcome(error=event.error)
-            case RunCompleted():
-                self.outcome = Outcome(result=event.result)
-            case RunFailed():
-                self.outcome = Outcome(error=event.error)
-            case Stuck():
-                self.stuck = True
-            case Resumed():
-                self.stuck = False
-            case JournalEvent():
-                raise TypeError(f"{type(event).__name__} is not an event that the ledger knows")
-            case _:
-                assert_never(event)
+        take(self, event)
+
+
+def _run_started(ledger: Ledger, event: RunStarted) -> None:
+    ledger.start = event
+
+
+def _task_scheduled(ledger: Ledger, event: TaskScheduled) -> None:
+    ledger.tasks[event.task] = OpenTask(event)
+
+
+def _task_ended(ledger: Ledger, event: TaskCompleted | TaskFailed) -> None:
+    if ledger.tasks.pop(event.task, None) is None:
+        ledger.ended.add(event.task)
+
+
+def _attempt_failed(ledger: Ledger, event: TaskAttemptFailed) -> None:
+    if (task := ledger.tasks.get(event.task)) is not None:
+        task.attempt = event.attempt + 1
+
+
+def _timer_set(ledger: Ledger, event: TimerSet) -> None:
+    ledger.timers[event.timer] = event.due
+
+
+def _timer_fired(ledger: Ledger, event: TimerFired) -> None:
+    ledger.timers.pop(event.timer, None)
+
+
+def _command_received(ledger: Ledger, event: CommandReceived) -> None:
+    ledger.commands[event.id] = TakenCommand(event)
+
+
+def _command_completed(ledger: Ledger, event: CommandCompleted) -> None:
+    ledger.commands[event.id].outcome = Outcome(result=event.result)
+
+
+def _command_failed(ledger: Ledger, event: CommandFailed) -> None:
+    ledger.commands[event.id].outcome = Outcome(error=event.error)
+
+
+def _run_completed(ledger: Ledger, event: RunCompleted) -> None:
+    ledger.outcome = Outcome(result=event.result)
+
+
+def _run_failed(ledger: Ledger, event: RunFailed) -> None:
+    ledger.outcome = Outcome(error=event.error)
+
+
+def _stuck(ledger: Ledger, _: Stuck) -> None:
+    ledger.stuck = True
+
+
+def _resumed(ledger: Ledger, _: Resumed) -> None:
+    ledger.stuck = False
+
+
+# A table, because every event of every replay comes by here, and `match` tries one class after another.
+_TAKE: dict[type[JournalEvent], Callable[[Ledger, Any], None]] = {
+    RunStarted: _run_started,
+    TaskScheduled: _task_scheduled,
+    TaskCompleted: _task_ended,
+    TaskFailed: _task_ended,
+    TaskAttemptFailed: _attempt_failed,
+    TimerSet: _timer_set,
+    TimerFired: _timer_fired,
+    CommandReceived: _command_received,
+    CommandCompleted: _command_completed,
+    CommandFailed: _command_failed,
+    RunCompleted: _run_completed,
+    RunFailed: _run_failed,
+    Stuck: _stuck,
+    Resumed: _resumed,
+}
