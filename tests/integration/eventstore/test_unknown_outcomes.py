@@ -12,6 +12,11 @@ from tests.conformance.store.kits import NOW, PostgresKit
 from tests.integration.eventstore.blocking import head_held, waiting_commit
 from tests.waiting import wait_until
 
+_BACKENDS = """
+SELECT pid FROM pg_stat_activity
+WHERE datname = current_database() AND query LIKE '%-- perdure commit%' AND pid <> pg_backend_pid()
+   OR datname = current_database() AND query = 'SELECT 1' AND application_name = 'perdure'
+"""
 _TERMINATE = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = 'perdure' AND query LIKE '%-- perdure commit%' AND pid <> pg_backend_pid()
@@ -19,17 +24,18 @@ WHERE datname = current_database() AND application_name = 'perdure' AND query LI
 
 
 async def test_a_cancelled_caller_does_not_cut_a_commit_in_half(kit: PostgresKit) -> None:
-    """The statement runs on to its end; only nobody hears of it."""
+    """The statement runs on to its end, on the same connection as the next one; only nobody hears of it."""
     store = await kit.store()
     async with head_held(kit):
         task = asyncio.create_task(store.commit([commit(count=3, inbox=[mark()])]))
-        await waiting_commit(kit)
+        backend = await waiting_commit(kit)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-    await wait_until(lambda: store.stream_version("Account/1"))
-    assert await store.stream_version("Account/1") == 3
-    await write(store, commit(expected=3))
+        later = asyncio.create_task(store.commit([commit(expected=3)]))
+    assert await later == [None]
+    assert await store.stream_version("Account/1") == 4
+    assert [row["pid"] for row in await kit.execute(_BACKENDS)] == [backend]
 
 
 async def test_close_waits_for_a_commit_in_flight(kit: PostgresKit) -> None:
