@@ -11,10 +11,19 @@ from hypothesis import strategies as st
 from actors import Bug
 from actors.execution import Execution
 from actors.journal import TaskCompleted, TaskFailed, decode_event
-from tests.property.actors.programs import TASKS, Interpreter, Mended, Player, Program, programs, schedules
+from tests.property.actors.programs import (
+    TASKS,
+    Interpreter,
+    Mended,
+    Player,
+    Program,
+    mistaken_programs,
+    programs,
+    schedules,
+)
 from tests.unit.actors.stage import Recorded, Stage, kind_of
 
-few = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+few = settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 def view(execution: Execution) -> dict[str, Any]:
@@ -93,7 +102,7 @@ def test_a_task_has_one_outcome(program: Program, schedule: list[int]) -> None:
 
 
 @few
-@given(programs(bugs=True), schedules, st.integers(0, 20))
+@given(mistaken_programs(), schedules, st.integers(0, 20))
 def test_a_fix_makes_up_for_what_a_mistake_held_back(program: Program, schedule: list[int], fixed_after: int) -> None:
     """Facts come before, while and after the instance is stuck; the fixed code replays all of it to the live state."""
     with Stage(Interpreter, TASKS) as stage:
@@ -117,7 +126,7 @@ def mend(stage: Stage, player: Player) -> None:
 
 
 @few
-@given(programs(bugs=True), schedules)
+@given(mistaken_programs(), schedules)
 def test_the_same_mistake_is_found_again_in_replay(program: Program, schedule: list[int]) -> None:
     """A live mistake and a replayed one are the same mistake, and the journal says it once."""
     with Stage(Interpreter, TASKS) as stage:
