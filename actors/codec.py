@@ -45,11 +45,21 @@ def encode(value: object) -> bytes:
     return data
 
 
-def check(data: bytes) -> None:
-    """Refuse input that is too large or nested too deep to be decoded safely; raises `PayloadRefused`."""
-    if len(data) > MAX_BYTES:
+def check(data: bytes, *, envelope_bytes: int = 0, envelope_depth: int = 0) -> None:
+    """Refuse input that is too large or nested too deep to be decoded safely.
+
+    Args:
+        data: JSON, a payload or what a payload is wrapped in.
+        envelope_bytes: how much larger than a payload it may be.
+        envelope_depth: how many levels deeper it may be.
+
+    Raises:
+        PayloadRefused: it goes beyond that.
+    """
+    if len(data) > MAX_BYTES + envelope_bytes:
         raise PayloadRefused(_too_large(len(data)))
-    if data.count(b"[") + data.count(b"{") > MAX_DEPTH and _deeper_than(data, MAX_DEPTH):
+    most = MAX_DEPTH + envelope_depth
+    if data.count(b"[") + data.count(b"{") > most and _deeper_than(data, most):
         raise PayloadRefused(f"the JSON is nested deeper than {MAX_DEPTH} levels")
 
 

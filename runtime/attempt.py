@@ -23,7 +23,7 @@ class Attempt(Struct):
 
 
 async def run_attempt(task: Task[..., Any], input: Raw | bytes, context: TaskContext) -> Attempt:
-    """Run a task's function once. Every exception becomes an `Attempt`, but cancellation is the caller's."""
+    """Run a task's function once. Whatever it raises becomes an `Attempt`; only our own cancellation is the caller's."""
     try:
         arguments = task.signature.decode(input)
     except InvalidInput as error:
@@ -38,7 +38,14 @@ async def run_attempt(task: Task[..., Any], input: Raw | bytes, context: TaskCon
         if limit.expired():
             return Attempt(error=ErrorInfo("TaskTimeout", f"{task.name} did not end within {task.timeout:g} s"))
         return _failed(task, error)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's function; its error is its outcome
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
+        # The user's function: its error is its outcome. It may raise CancelledError by itself, out of something that it awaited. Without an outcome
+        # its task would never be acked, nor ever end.
+        current = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) and current is not None and current.cancelling():
+            raise
         return _failed(task, error)
 
 

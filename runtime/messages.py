@@ -9,14 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeVar
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from actors.codec import check, decoder
+from actors.errors import PayloadRefused
 from actors.journal import ErrorInfo
 
+T = TypeVar("T")
+
 EMPTY = Raw(b"{}")
+ENVELOPE_BYTES = 256 * 1024  # names, ids, and an error's message and trace
+ENVELOPE_DEPTH = 2
 
 
 class Addressed(Struct, gc=False, omit_defaults=True, kw_only=True, tag_field="op"):
@@ -132,14 +138,26 @@ def encode_message(message: Inbound | TaskMessage | Reply) -> bytes:
 
 def decode_inbound(body: bytes) -> Inbound:
     """Read a message for an actor; raises `actors.PayloadRefused` with what is wrong with it."""
-    check(body)
-    return _decode_inbound(body)
+    return _checked(body, _decode_inbound)
 
 
 def decode_task(body: bytes) -> TaskMessage:
     """Read a task; raises `actors.PayloadRefused`."""
-    check(body)
-    return _decode_task(body)
+    return _checked(body, _decode_task)
+
+
+def _checked(body: bytes, decode: Callable[[bytes], T]) -> T:
+    """Decode a message. The limits are the payload's own: the largest one that may be stored must fit in, wrapped."""
+    try:
+        check(body)
+    except PayloadRefused:
+        check(body, envelope_bytes=ENVELOPE_BYTES, envelope_depth=ENVELOPE_DEPTH)
+        message = decode(body)
+        for payload in (getattr(message, "input", None), getattr(message, "result", None)):
+            if isinstance(payload, Raw):
+                check(bytes(payload))
+        return message
+    return decode(body)
 
 
 def decode_reply(body: bytes) -> Reply:

@@ -107,7 +107,8 @@ class Activation:
             if not self.units:  # it was refused, so whether the stream exists is still not known
                 self.host.forget(self)
         else:
-            self.mailbox.append(item)
+            if not isinstance(item.content, Wake):  # to be loaded is all that it asks for
+                self.mailbox.append(item)
             self.host.load(self)
 
     def load_request(self) -> LoadRequest:
@@ -127,7 +128,7 @@ class Activation:
         if self.doubtful:
             self.doubtful = False
             self.host.doubt(self.behaviour.open_tasks())
-        if self.behaviour.broken and not step.stuck:
+        if self.behaviour.broken and not step.stuck and not self.behaviour.finished:
             self.host.still_stuck(self.stream)
         self._submit(step, Item(self.host.wake(self.stream)))
         self._drain()
@@ -154,7 +155,7 @@ class Activation:
 
     def _handle(self, item: Item) -> None:
         if isinstance(item.content, Wake) and self.behaviour.broken:
-            self._reload([item], error=None)
+            self._reload([], error=None)  # without the wake: a reload is all that it asks for
             return
         try:
             step = self.behaviour.handle(item)

@@ -85,6 +85,7 @@ class PartitionHost:
         self._services = services
         self._active: dict[str, Activation] = {}
         self._stuck: dict[str, timedelta] = {}
+        self._tries: set[str] = set()  # stuck ones with a planned try, so that each has one
         self._timers: set[TimerKey] = set()
         self._local = LocalTasks(self.receive)
         self.schedule = Schedule(ground.clock)
@@ -254,9 +255,12 @@ class PartitionHost:
 
     def still_stuck(self, stream: str) -> None:
         """Plan another try for an instance whose journal says that it is stuck."""
+        if stream in self._tries:
+            return
         wait = self._stuck.get(stream, STUCK_FIRST)
         self._stuck[stream] = min(wait * 2, STUCK_MOST)
-        self.schedule.add(self.ground.clock.now() + wait, partial(self._wake, stream))
+        self._tries.add(stream)
+        self.schedule.add(self.ground.clock.now() + wait, partial(self._try_again, stream))
 
     def is_stuck(self, stream: str) -> bool:
         """Say whether an instance is listed as stuck, as far as this owner knows."""
@@ -363,6 +367,10 @@ class PartitionHost:
         type_, id_ = split_stream(timer.stream)
         if type_ in self._services.app.types:
             self.receive(timer.stream, Item(TimerDue(type=type_, id=id_, timer=timer)))
+
+    def _try_again(self, stream: str) -> None:
+        self._tries.discard(stream)
+        self._wake(stream)
 
     def _wake(self, stream: str) -> None:
         self.receive(stream, Item(self.wake(stream)))

@@ -166,6 +166,8 @@ class WorkflowBehaviour:
                 return refusal(item, _conflict(f"command id {message.command_id} was used for other input"))
             if taken.outcome is not None:
                 return Step(replies=answers(item, reply_for(taken.outcome)))
+            if (broken := self._execution.broken) is not None:
+                return Step(replies=answers(item, _stuck(self.stream, broken)))
             self._ground.waiters.add(self.stream, message.command_id, item.reply_to)
             return Step()
         if (refused := self._refusal(message)) is not None:
