@@ -183,7 +183,11 @@ class DurableLoop(asyncio.AbstractEventLoop):
         for task in self._tasks:
             if not task.done():
                 task._log_destroy_pending = False  # it is dropped on purpose
-                _close(task.get_coro())
+                _enter_task(self, task)  # clean-up code that opens a timeout or a group asks whose it is
+                try:
+                    _close(task.get_coro())
+                finally:
+                    _leave_task(self, task)
 
     def _generator_dropped(self, generator: AsyncGenerator[Any, Any]) -> None:
         # The loop around this one would end it in a task of its own, where the @tasks that it calls would really run.

@@ -110,7 +110,21 @@ class Nests(Workflow):
             await charge(f"leaving {n}")
 
 
-CLASSES = [CleansUp, Groups, Generates, Stubborn, Nests]
+class Limits(Workflow):
+    """A clean-up with a time limit and a group of its own."""
+
+    async def run(self) -> None:
+        try:
+            await charge("work")
+        finally:
+            try:
+                await asyncio.wait_for(charge("limited"), 5)
+            finally:
+                async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+                    group.create_task(charge("grouped"))
+
+
+CLASSES = [CleansUp, Groups, Generates, Stubborn, Nests, Limits]
 
 
 @pytest.mark.parametrize("cls", CLASSES)
