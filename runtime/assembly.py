@@ -87,7 +87,10 @@ async def migrate(settings: Settings, app: App | None = None) -> list[str]:
         topology = Topology(store.partitions, frozenset() if app is None else app.task_queues)
         missing = await transport.check(topology)
         await transport.declare(topology)
-        return done + [f"topology: {line}" for line in missing]
+        if missing:
+            queues = f" and task queues {', '.join(sorted(topology.task_queues))}" if topology.task_queues else ""
+            done.append(f"topology: {topology.partitions} partitions{queues}")
+        return done
 
 
 async def run_node(app: App, settings: Settings, stop: asyncio.Event, ready: Callable[[], None] | None = None) -> None:

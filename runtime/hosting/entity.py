@@ -19,7 +19,7 @@ from actors.journal import ErrorInfo
 from actors.turn import LocalCall, Turn
 from eventstore import Commit, InboxMark, LoadedStream, NewEvent
 from eventstore import Execution as ExecutionRow
-from runtime.hosting.ground import Ground, answers, fingerprint, refusal
+from runtime.hosting.ground import Ground, answers, fingerprint, refusal, storable
 from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
 from runtime.hosting.workflow import reply_for
 from runtime.messages import Ask, AwaitResult, Reply, Send, Start, Status, TaskOutcome, encode_message, error_reply
@@ -177,9 +177,7 @@ class EntityBehaviour:
     def _relisted(self, loaded: LoadedStream, status: str) -> Commit:
         """Change the listing's row alone: what keeps an actor from being folded is not an event of its own."""
         ground, now = self._ground, self._ground.clock.now()
-        error = (
-            None if self._trouble is None else f"{self._trouble.type}: {self._trouble.message}"[:500].replace("\0", "")
-        )
+        error = None if self._trouble is None else storable(f"{self._trouble.type}: {self._trouble.message}")
         started_at = loaded.events[0].recorded_at if loaded.events else now
         row = ExecutionRow(status, started_at, now, error=error, correlation_id=self.correlation_id)
         version = loaded.events[-1].version if loaded.events else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 from msgspec import Raw
@@ -92,6 +92,11 @@ def refusal(item: Item, reply: Reply) -> Step:
     return Step(refused=reply.error) if isinstance(item.content, Start | Send) else Step()
 
 
+def storable(text: str, most: int = 500) -> str:
+    """Cut a text for people down to what a database column takes: no NUL, no lone surrogates, not too long."""
+    return text[:most].replace("\0", "").encode("utf-8", "replace").decode()
+
+
 def fingerprint(name: str, input: Raw) -> int:
     """Give a 64-bit number for a command's name and input: the same for the same JSON value, however it is written."""
     digest = hashlib.blake2b(name.encode() + b"\0" + canonical(input), digest_size=8).digest()
@@ -99,4 +104,4 @@ def fingerprint(name: str, input: Raw) -> int:
 
 
 def _aware(moment: datetime) -> datetime:
-    return moment.astimezone() if moment.tzinfo is None else moment
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

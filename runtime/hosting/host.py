@@ -31,7 +31,7 @@ from eventstore import (
 )
 from runtime.clock import monotonic
 from runtime.hosting.activation import Activation, TurnUnit
-from runtime.hosting.ground import Ground, answers
+from runtime.hosting.ground import Ground, answers, storable
 from runtime.hosting.item import Item, Step, TimerDue, Wake
 from runtime.hosting.local_tasks import LocalTasks
 from runtime.hosting.outbox import MARK_AFTER, Outbox
@@ -213,9 +213,9 @@ class PartitionHost:
             return
         record = Quarantined(
             id=self._services.new_id(),
-            source=f"{delivery.source}:{delivery.key}".replace("\0", ""),
+            source=storable(f"{delivery.source}:{delivery.key}"),
             body=delivery.body,
-            reason=reason.replace("\0", ""),
+            reason=storable(reason, 2000),
             attempts=item.attempts,
             at=self.ground.clock.now(),
         )

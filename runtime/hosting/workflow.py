@@ -20,7 +20,7 @@ from actors.journal import ErrorInfo, TaskScheduled
 from actors.turn import LocalCall, Outcome, TimerRow, Turn
 from eventstore import Commit, LoadedStream, NewEvent, OutboxMessage, Redelivery, TimerKey
 from eventstore import Execution as ExecutionRow
-from runtime.hosting.ground import Ground, answers, refusal
+from runtime.hosting.ground import Ground, answers, refusal, storable
 from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
 from runtime.messages import (
     Ask,
@@ -166,6 +166,8 @@ class WorkflowBehaviour:
                 return refusal(item, _conflict(f"command id {message.command_id} was used for other input"))
             if taken.outcome is not None:
                 return Step(replies=answers(item, reply_for(taken.outcome)))
+            if (broken := self._execution.broken) is not None:
+                return Step(replies=answers(item, _stuck(self.stream, broken)))
             if (broken := self._execution.broken) is not None:
                 return Step(replies=answers(item, _stuck(self.stream, broken)))
             self._ground.waiters.add(self.stream, message.command_id, item.reply_to)
@@ -317,7 +319,7 @@ class WorkflowBehaviour:
             updated_at=now,
             busy=busy,
             closed_at=now if outcome is not None else None,
-            error=None if error is None else f"{error.type}: {error.message}"[:500].replace("\0", ""),
+            error=None if error is None else storable(f"{error.type}: {error.message}"),
             correlation_id=self._correlation_id,
         )
 

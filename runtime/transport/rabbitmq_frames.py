@@ -76,7 +76,7 @@ def _publish_method(channel: int, exchange: str, key: str, mandatory: bool) -> b
 def short_string(text: str) -> bytes:
     """Encode a short string; raises `TransportError` beyond 255 bytes."""
     try:
-        data = text.encode()
+        data = text.encode("utf-8", "surrogateescape")  # what came as other bytes goes back as those
     except UnicodeEncodeError as error:
         raise TransportError(f"keys, addresses and correlation ids are UTF-8: {error}") from error
     if len(data) > 255:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from struct import Struct
+from struct import Struct, error
 from typing import Any
 
 import aio_pika
@@ -175,7 +175,7 @@ def _read_deliver(data: bytes, at: int) -> Arrival:
     tag, redelivered = _TAG.unpack_from(data, at)
     at += 9
     at += 1 + data[at]  # exchange
-    key = data[at + 1 : at + 1 + data[at]].decode()
+    key = _text(data, at)
     return Arrival(tag, bool(redelivered), key)
 
 
@@ -187,17 +187,31 @@ def _read_properties(arrival: Arrival, data: bytes, at: int) -> None:
     if flags & _CONTENT_ENCODING:
         at += 1 + data[at]
     if flags & _HEADERS:
-        consumed, arrival.headers = decode.field_table(data[at : at + 4 + int.from_bytes(data[at : at + 4], "big")])
-        at += consumed
+        end = at + 4 + int.from_bytes(data[at : at + 4], "big")
+        arrival.headers = _headers(data[at:end])
+        at = end
     if flags & _DELIVERY_MODE:
         at += 1
     if flags & _PRIORITY:
         at += 1
     if flags & _CORRELATION_ID:
-        arrival.correlation_id = data[at + 1 : at + 1 + data[at]].decode()
+        arrival.correlation_id = _text(data, at)
         at += 1 + data[at]
     if flags & _REPLY_TO:
-        arrival.reply_to = data[at + 1 : at + 1 + data[at]].decode()
+        arrival.reply_to = _text(data, at)
+
+
+def _text(data: bytes, at: int) -> str:
+    """Read a short string. AMQP names no encoding for it, so bytes that are not UTF-8 go through as they are."""
+    return data[at + 1 : at + 1 + data[at]].decode("utf-8", "surrogateescape")
+
+
+def _headers(table: bytes) -> dict[str, Any] | None:
+    """Read a publisher's headers. Nothing that matters stands in one that can't be read."""
+    try:
+        return decode.field_table(table)[1]
+    except (ValueError, KeyError, IndexError, error):
+        return None
 
 
 class _TappedTransports(TransportFactory):
