@@ -136,7 +136,7 @@ class Client:
             id: the instance's id.
             args: arguments of `run`; by position only where a class is given.
             command_id: identifies this very request; repeating it says True again.
-            correlation_id: names the business flow; kept with every event. Default: the command id.
+            correlation_id: names the business flow; kept with every event. Default: the command id, or the stream name without one.
             timeout: seconds to wait for the answer.
             input: all arguments as one JSON-like value, instead of args and kwargs.
             kwargs: arguments of `run`.
