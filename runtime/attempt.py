@@ -41,8 +41,8 @@ async def run_attempt(task: Task[..., Any], input: Raw | bytes, context: TaskCon
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:
-        # The user's function: its error is its outcome. It may raise CancelledError by itself, out of something that it awaited. Without an outcome
-        # its task would never be acked, nor ever end.
+        # The user's function: its error is its outcome. It may raise CancelledError by itself, out of something
+        # that it awaited; without an outcome its task would never be acked, nor ever end.
         current = asyncio.current_task()
         if isinstance(error, asyncio.CancelledError) and current is not None and current.cancelling():
             raise
