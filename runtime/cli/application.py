@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -33,6 +34,8 @@ def build() -> typer.Typer:
 
 def run(arguments: Sequence[str]) -> int:
     """Carry out one command line; gives the process's exit status."""
+    for chatty in ("aio_pika", "aiormq"):  # what they would say of a lost connection, the error says better
+        logging.getLogger(chatty).addHandler(logging.NullHandler())
     try:
         status = build()(list(arguments) or ["--help"], prog_name="perdure", standalone_mode=False)
         sys.stdout.flush()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from eventstore.records import Execution, ListedExecution, RecordedEvent
     from eventstore.store import EventStore
 
-COLOURS = {"completed": "green", "failed": "red", "stuck": "bold red", "running": "cyan"}
+COLOURS = {"running": "cyan", "completed": "green", "failed": "red", "stuck": "bold red", "active": ""}
 _BRIEF = 100
 
 
@@ -29,7 +29,7 @@ def register(application: typer.Typer) -> None:
 
 def list_(
     type: Annotated[str | None, typer.Option(help="Only this type.")] = None,
-    status: Annotated[str | None, typer.Option(help="Only this status: running, completed, failed, stuck.")] = None,
+    status: Annotated[str | None, typer.Option(help="Only this status: running, completed, failed, stuck, active (actors).")] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 50,
     json: Json = False,
     database_url: DatabaseUrl = None,

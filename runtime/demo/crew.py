@@ -27,13 +27,15 @@ class CrewFailed(Exception):
 class Member:
     """One place in the crew. Whatever process holds it, the place has one name and one log."""
 
-    def __init__(self, name: str, command: Sequence[str], environment: dict[str, str], folder: Path) -> None:
+    def __init__(
+        self, name: str, command: Sequence[str], environment: dict[str, str], logs: Path, sockets: Path
+    ) -> None:
         self.name = name
-        self.log = folder / f"{name}.log"
+        self.log = logs / f"{name}.log"
         self.ready = asyncio.Event()
         self.kills = 0
         self._command = [sys.executable, "-P", *command]
-        self._address = folder / f"{name}.ready"
+        self._address = sockets / f"{name}.ready"
         self._environment = environment | {"NOTIFY_SOCKET": str(self._address)}
         self._process: ServerProcess | None = None
         self._condemned = False
@@ -102,18 +104,19 @@ class Member:
 class Crew:
     """Two nodes, two workers, and the warehouse."""
 
-    def __init__(self, environment: dict[str, str], folder: Path) -> None:
+    def __init__(self, environment: dict[str, str], logs: Path, sockets: Path) -> None:
         """Nothing is started yet.
 
         Args:
             environment: what tells them where the servers are.
-            folder: for their logs; a short path, because sockets live there.
+            logs: a folder for their logs.
+            sockets: a folder with a short path, for the sockets on which they say that they are ready.
         """
         app = "runtime.demo:app"
         everything = _environment() | environment
 
         def member(name: str, *command: str) -> Member:
-            return Member(name, ["-m", *command], everything, folder)
+            return Member(name, ["-m", *command], everything, logs, sockets)
 
         self.by_role = {
             role: [member(f"{role}-{number}", "runtime.cli", str(role), app) for number in (1, 2)] for role in Role

@@ -97,17 +97,23 @@ async def _process(places: Places, console: Console, tally: Tally, kills: Sequen
     """Bring all orders to their end while processes die."""
     from runtime.assembly import connect
 
-    run_folder = Path(tempfile.mkdtemp(prefix="perdure-demo-"))
-    crew = Crew(places.environment() | PATIENCE, run_folder)
+    _empty(logs)
+    with tempfile.TemporaryDirectory(prefix="perdure-") as sockets:  # a socket's path must be short
+        crew = Crew(places.environment() | PATIENCE, logs, Path(sockets))
+        try:
+            async with connect(load_settings(places.environment())) as client:
+                with Display(console, tally) as display:
+                    await _while_kept(crew, client, display, tally, kills)
+        finally:
+            await asyncio.shield(crew.stop())
+
+
+def _empty(logs: Path) -> None:
     try:
-        async with connect(load_settings(places.environment())) as client:
-            with Display(console, tally) as display:
-                await _while_kept(crew, client, display, tally, kills)
-        await crew.stop()
-    finally:
-        await asyncio.shield(crew.stop())
         shutil.rmtree(logs, ignore_errors=True)
-        shutil.move(run_folder, logs)
+        logs.mkdir(parents=True)
+    except OSError as error:
+        raise CommandLineError(f"{logs} can't be written: {error.strerror}; name another folder with --data") from None
 
 
 async def _while_kept(crew: Crew, client: Client, display: Display, tally: Tally, kills: Sequence[Kill]) -> None:

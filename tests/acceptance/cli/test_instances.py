@@ -1,0 +1,76 @@
+"""`start`, `send`, `query` and `result` against running processes."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.acceptance.cli.conftest import CommandLine, one_line
+
+pytestmark = pytest.mark.timeout(180)
+
+ADA = '{"email": "ada@example.org"}'
+
+
+def test_a_workflow_from_start_to_result(system: CommandLine) -> None:
+    """Started once however often it is asked for, queried, told, and done."""
+    assert system("start", "Onboarding/ada", "--input", ADA).output == "started Onboarding/ada\n"
+    assert "was started before" in system("start", "Onboarding/ada", "--input", ADA).output
+    assert system("query", "Onboarding/ada", "status").output == '"waiting for the customer"\n'
+    assert system("send", "Onboarding/ada", "confirm").output == "Onboarding/ada took confirm\n"
+    assert system("result", "Onboarding/ada", "--json").json == {
+        "status": "completed",
+        "result": {"email": "ada@example.org", "account": "account-of-ada", "score": 715},
+    }
+    assert "has ended" in one_line(system("send", "Onboarding/ada", "confirm"))
+
+
+def test_waiting_for_the_result(system: CommandLine) -> None:
+    """`--wait` gives up after the time that was asked for, and says that nothing is lost."""
+    waited = system("start", "Onboarding/slow", "--input", "-", "--wait", "--timeout", "2", input=ADA)
+    assert "no answer from Onboarding/slow within 2 s" in one_line(waited)
+
+
+def test_an_actor_answers_its_commands(system: CommandLine) -> None:
+    """The answer is printed; a declared failure is a line and a status."""
+    assert system("send", "Account/ada", "deposit", "--input", '{"amount": "10.50"}').output == '"10.50"\n'
+    refused = system("send", "Account/ada", "withdraw", "--input", '{"amount": 99}')
+    assert one_line(refused) == "Rejected: 99 is more than the balance of 10.50"
+    assert system("query", "Account/ada", "balance", "--json").json == "10.50"
+
+
+def test_a_command_id_is_handled_once(system: CommandLine) -> None:
+    """The second time the first answer comes back, and other input under the same id is refused."""
+    deposit = ("send", "Account/bob", "deposit", "--command-id", "d-1", "--input")
+    assert system(*deposit, '{"amount": "5"}').output == system(*deposit, '{"amount": "5"}').output == '"5"\n'
+    assert "d-1" in one_line(system(*deposit, '{"amount": "6"}'))
+
+
+def test_sending_without_waiting(system: CommandLine) -> None:
+    """Comes back when the broker has the command, even one that will be refused."""
+    assert system("send", "Account/eve", "nonsense", "--no-wait").output == "sent nonsense to Account/eve\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("start", "Nobody/1"), "no actor type is named 'Nobody'; known: Account, Onboarding"),
+        (("start", "Onboarding/x"), "missing required field `email`"),
+        (("start", "Onboarding/x", "--input", '{"email": 7}'), "Expected `str`, got `int`"),
+        (("start", "Onboarding/ada", "--input", '{"email": "other@example.org"}'), "other input"),
+        (("start", "Account/x"), "it is not started"),
+        (("send", "Account/x", "steal"), "has no command 'steal'; it has: deposit, withdraw"),
+        (("send", "Account/x", "deposit", "--input", '{"amont": 1}'), "unknown field `amont`"),
+        (("send", "Onboarding/nobody", "confirm"), "Onboarding/nobody"),
+        (("query", "Account/x", "secret"), "has no query 'secret'; it has: balance"),
+        (("query", "Onboarding/nobody", "status"), "Onboarding/nobody"),
+        (("result", "Onboarding/nobody"), "Onboarding/nobody"),
+        (("show", "Onboarding/nobody"), "there is no Onboarding/nobody"),
+        (("events", "Onboarding/nobody"), "there is no Onboarding/nobody"),
+        (("replay", "Onboarding/nobody", "--app", "both:app"), "there is no Onboarding/nobody"),
+        (("replay", "Nobody/1", "--app", "both:app"), "no actor type is named 'Nobody'"),
+        (("worker", "both:app", "--queue", "bogus"), "no tasks on queue bogus; its queues: default"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line(system: CommandLine, arguments: tuple[str, ...], complaint: str) -> None:
+    """It says what was wrong and, where there are names to choose from, which."""
+    assert complaint in one_line(system(*arguments))
