@@ -104,7 +104,7 @@ class Activation:
         if is_new and item.delivery is not None and item.delivery.redeliveries == 0:
             self.phase = Phase.ACTIVE
             self._handle(item)
-            if not self.units:  # it was refused, so whether the stream exists is still not known
+            if self.phase is Phase.ACTIVE and not self.units:  # refused, so whether the stream exists is still not known
                 self.host.forget(self)
         else:
             if not isinstance(item.content, Wake):  # to be loaded is all that it asks for
