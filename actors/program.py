@@ -1,0 +1,240 @@
+"""A workflow's code as it runs: facts in, decisions out.
+
+It knows nothing of the journal. Live or in replay it is fed the same facts and decides the same things; what
+becomes of the decisions is the business of the `Execution` that owns it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from functools import cached_property
+from inspect import isawaitable
+from random import Random
+from typing import Any
+
+from msgspec import Raw
+
+from actors.definition import WorkflowType
+from actors.errors import Bug, DefinitionError, Failure, NotDurable
+from actors.failures import describe, error_info, failure
+from actors.journal import (
+    CommandCompleted,
+    CommandFailed,
+    CommandReceived,
+    JournalEvent,
+    RunCompleted,
+    RunFailed,
+    RunStarted,
+    TaskCompleted,
+    TaskFailed,
+    TaskScheduled,
+    TimerFired,
+    TimerSet,
+)
+from actors.loop import DurableLoop, DurableTimer
+from actors.task import Task
+from actors.turn import LocalCall, LogLine, Outcome
+from actors.workflow import Workflow
+
+
+class Program:
+    """One workflow instance's coroutines, on a loop of their own.
+
+    `waiting`, `timers` and `local_calls` say what the code waits for now. `new_local_calls`, `cleared` and `logs`
+    collect what it did besides deciding, until they are emptied.
+    """
+
+    def __init__(self, kind: WorkflowType, stream: str) -> None:
+        self.kind, self.stream = kind, stream
+        self.loop = DurableLoop(self, stream)  # type: ignore[abstract]  # the refused methods are added by name
+        self.instance: Workflow | None = None  # made by the first fact, so that __init__ has its time
+        self.asked = 0  # operations so far: tasks and timers share one numbering
+        self.waiting: dict[int, tuple[Task[Any, Any], asyncio.Future[Raw]]] = {}
+        self.local_calls: dict[int, LocalCall] = {}
+        self.timers: dict[int, DurableTimer] = {}
+        self.new_local_calls: list[LocalCall] = []
+        self.cleared: list[int] = []  # timers that are not waited for any more
+        self.logs: list[LogLine] = []
+        self.replaying = False
+        self._decisions: list[JournalEvent | DurableTimer] = []
+        self._handlers = 0
+        self._run_outcome: Outcome | None = None
+        self._bug: BaseException | None = None
+
+    @cached_property
+    def random(self) -> Random:
+        """Random numbers for the code, the same in every replay; made when asked for, as one costs 2.5 KB."""
+        return Random(self.stream)  # noqa: S311 - repeatable on purpose
+
+    # -- what its execution asks --------------------------------------------------------------------------
+
+    def feed(self, fact: JournalEvent) -> None:
+        """Let the code hear of a fact, and run it until it waits.
+
+        Raises:
+            Bug: it raised something undeclared. It can't be fed any more.
+        """
+        match fact:
+            case RunStarted():
+                self.loop.create_task(self._run(fact))
+            case CommandReceived():
+                self._handlers += 1
+                self.loop.create_task(self._handle(fact))
+            case TaskCompleted():
+                if (future := self._future(fact.task)) is not None:
+                    future.set_result(fact.result)
+            case TaskFailed():
+                if (future := self._future(fact.task)) is not None:
+                    task = self.waiting[fact.task][0]
+                    future.set_exception(failure(task.raises, task.name, fact.error))
+            case TimerFired():
+                if (timer := self.timers.pop(fact.timer, None)) is not None:
+                    self.loop.fire(timer)
+            case _:
+                return
+        self._run_until_idle()
+
+    def decided(self) -> Iterator[JournalEvent]:
+        """Give the turn's decisions in the order the code took them; a run ends when its handlers have."""
+        decisions, self._decisions = self._decisions, []
+        for decision in decisions:
+            if not isinstance(decision, DurableTimer):
+                yield decision
+            elif not decision.cancelled():
+                self.timers[decision.number] = decision
+                yield TimerSet(decision.number, decision.when())
+        if (outcome := self._run_outcome) is not None and self._handlers == 0:
+            self._run_outcome = None
+            yield RunFailed(outcome.error) if outcome.error else RunCompleted(outcome.result or Raw(b"null"))
+
+    def query(self, name: str, input: Raw) -> bytes:
+        """Answer a query from the state in memory; raises `InvalidInput`, `Bug`, `Failure`."""
+        handler = self.kind.query(name)
+        arguments = handler.signature.decode(input)
+        drawn = self.random.getstate() if "random" in vars(self) else None
+        try:
+            return handler.signature.encode_result(handler.function(self.instance, **arguments))
+        except Failure:
+            raise
+        except Exception as error:
+            raise Bug(f"query {name} of {self.stream} raised {describe(error)}") from error
+        finally:
+            self._undraw(drawn)
+
+    def waiting_for(self) -> list[str]:
+        """Say in words what the code waits for now."""
+        tasks = [f"task #{number} {task.name}" for number, (task, _) in self.waiting.items()]
+        timers = [f"timer #{number}" for number in self.timers]
+        return tasks + timers + ["a condition"] * self.loop.conditions
+
+    def dispose(self) -> None:
+        """Drop the coroutines; no user code gets to ask for anything any more."""
+        self.loop.dispose()
+
+    # -- what the code asks for, by way of its loop ---------------------------------------------------------
+
+    async def call_task(self, task: Task[Any, Any], input: bytes) -> Any:
+        """Schedule a task and await its result; see `actors.loop.Host`."""
+        if self.loop.is_closed():
+            raise GeneratorExit  # clean-up code of an instance that is being unloaded
+        if self.kind.tasks.get(task.name) is not task:
+            raise DefinitionError(f"task {task.name} is not registered: name it in App(tasks=[…])")
+        number = self._number()
+        future: asyncio.Future[Raw] = self.loop.create_future()
+        self.waiting[number] = (task, future)
+        if task.local:
+            self.local_calls[number] = call = LocalCall(number, task.name, input)
+            self.new_local_calls.append(call)
+        else:
+            self._decisions.append(TaskScheduled(number, task.name, Raw(input)))
+        try:
+            return task.signature.decode_result(await future)
+        finally:
+            del self.waiting[number]
+            self.local_calls.pop(number, None)
+
+    def timer_set(self, timer: DurableTimer) -> int:
+        """Keep a timer; see `actors.loop.Host`. One that is cancelled within its turn never existed."""
+        self._decisions.append(timer)
+        return self._number()
+
+    def timer_cleared(self, timer: DurableTimer) -> None:
+        """Drop a timer; see `actors.loop.Host`."""
+        if self.timers.pop(timer.number, None) is not None:
+            self.cleared.append(timer.number)
+
+    def log(self, level: str, event: str, fields: dict[str, Any]) -> None:
+        """Take a line for the log; see `actors.workflow.Surroundings`."""
+        if not self.replaying and not self.loop.is_closed():
+            self.logs.append(LogLine(level, event, fields))
+
+    # -- inside -------------------------------------------------------------------------------------------
+
+    def _number(self) -> int:
+        self.asked += 1
+        return self.asked
+
+    def _undraw(self, state: Any) -> None:
+        """Take back the random numbers that a query drew: the run's would differ in a replay, which has no queries."""
+        if state is not None:
+            self.random.setstate(state)
+        else:
+            vars(self).pop("random", None)
+
+    def _run_until_idle(self) -> None:
+        try:
+            self.loop.run_until_idle()
+        except (NotDurable, SystemExit) as error:
+            self._bug = self._bug or error
+        for context in self.loop.unhandled:
+            if "handle" in context:  # a plain callback raised: nobody else will ever hear of it
+                self._bug = self._bug or context.get("exception")
+        self.loop.unhandled.clear()
+        if self._bug is not None:
+            raise Bug(f"{self.stream}: {describe(self._bug)}") from self._bug
+
+    def _future(self, task: int) -> asyncio.Future[Raw] | None:
+        waiting = self.waiting.get(task)
+        return None if waiting is None or waiting[1].done() else waiting[1]
+
+    async def _run(self, started: RunStarted) -> None:
+        signature = self.kind.run_signature
+        try:
+            instance = self.instance = self.kind.create(self)
+            result = await instance.run(**signature.decode(started.input))
+            self._run_outcome = Outcome(result=Raw(signature.encode_result(result)))
+        except (GeneratorExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - sorted into failures and bugs
+            self._run_outcome = self._outcome_of(error)
+
+    async def _handle(self, received: CommandReceived) -> None:
+        try:
+            handler = self.kind.command(received.name)
+            result = handler.function(self.instance, **handler.signature.decode(received.input))
+            if isawaitable(result):
+                result = await result
+            self._decisions.append(CommandCompleted(received.id, Raw(handler.signature.encode_result(result))))
+        except (GeneratorExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - sorted into failures and bugs
+            if (outcome := self._outcome_of(error)) is not None and outcome.error is not None:
+                self._decisions.append(CommandFailed(received.id, outcome.error))
+        self._handlers -= 1
+
+    def _outcome_of(self, error: BaseException) -> Outcome | None:
+        if (declared := _declared(error)) is not None:
+            return Outcome(error=error_info(declared))
+        self._bug = self._bug or error
+        return None
+
+
+def _declared(error: BaseException) -> Failure | None:
+    """Give the declared failure that an exception stands for: itself, or the first of a group of nothing else."""
+    if isinstance(error, Failure):
+        return error
+    if not isinstance(error, BaseExceptionGroup):
+        return None
+    leaves = [_declared(leaf) for leaf in error.exceptions]
+    return None if None in leaves else leaves[0]
