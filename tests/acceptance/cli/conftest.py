@@ -10,8 +10,10 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +78,7 @@ class CommandLine:
             channel = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
             address = f"@perdure-test-{secrets.token_hex(8)}"
             channel.bind("\0" + address[1:])
-            channel.settimeout(READY_SECONDS)
+            channel.settimeout(0.1)
             log = stack.enter_context((self.folder / f"{arguments[0]}.log").open("wb"))
             process = stack.enter_context(
                 subprocess.Popen(
@@ -89,7 +91,7 @@ class CommandLine:
                 )
             )
             try:
-                assert channel.recv(256) == b"READY=1"
+                self._wait_until_ready(channel, process, arguments[0])
                 yield process
                 process.send_signal(number)
                 process.wait(STOP_SECONDS)
@@ -100,18 +102,26 @@ class CommandLine:
         """What a long-lived command has said."""
         return (self.folder / f"{command}.log").read_text()
 
+    def _wait_until_ready(self, channel: socket.socket, process: subprocess.Popen[bytes], command: str) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline:
+            assert process.poll() is None, self.log(command)
+            with suppress(TimeoutError):
+                assert channel.recv(256) == b"READY=1"
+                return
+        raise AssertionError(f"{command} was not ready within {READY_SECONDS} s:\n{self.log(command)}")
+
     @staticmethod
     def _command(arguments: Sequence[str]) -> list[str]:
         return [sys.executable, "-m", "runtime.cli", *arguments]
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """An empty folder that is open to the account that Postgres runs under when we are root."""
-    for place in (tmp_path, *tmp_path.parents):
-        if place.stat().st_uid == os.geteuid() and place != Path("/"):
-            place.chmod(place.stat().st_mode | 0o011)
-    return tmp_path
+def folder() -> Iterator[Path]:
+    """An empty folder that the account can enter which Postgres runs under when we are root; pytest's own is closed."""
+    with tempfile.TemporaryDirectory(prefix="perdure-test-") as made:
+        Path(made).chmod(0o711)
+        yield Path(made)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -79,12 +80,11 @@ def figures_of(demo: subprocess.Popen[str]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder to run in that is open to the account that Postgres runs under when we are root."""
-    for place in (tmp_path, *tmp_path.parents):
-        if place.stat().st_uid == os.geteuid() and place != Path("/"):
-            place.chmod(place.stat().st_mode | 0o011)
-    return tmp_path
+def folder() -> Iterator[Path]:
+    """An empty folder that the account can enter which Postgres runs under when we are root; pytest's own is closed."""
+    with tempfile.TemporaryDirectory(prefix="perdure-test-") as made:
+        Path(made).chmod(0o711)
+        yield Path(made)
 
 
 async def test_on_the_embedded_default(folder: Path) -> None:

@@ -1,0 +1,77 @@
+"""A stream's events in words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from msgspec import Raw
+
+from actors.journal import (
+    CommandCompleted,
+    CommandReceived,
+    ErrorInfo,
+    JournalEvent,
+    RunCompleted,
+    RunStarted,
+    TaskAttemptFailed,
+    TaskCompleted,
+    TaskScheduled,
+    TimerSet,
+    encode_event,
+)
+from eventstore.records import RecordedEvent
+from runtime.cli import journal
+
+
+def recorded(*events: JournalEvent) -> list[RecordedEvent]:
+    """A stream of these events."""
+    return [
+        RecordedEvent(0, number, "Order/1", number, 1, type(event).__name__, encode_event(event), datetime.now(UTC))
+        for number, event in enumerate(events, 1)
+    ]
+
+
+STREAM = recorded(
+    RunStarted(Raw(b"{}")),
+    TaskScheduled(1, "charge", Raw(b"{}")),
+    TaskAttemptFailed(1, 1, ErrorInfo("Timeout", "late"), 5.0),
+    CommandReceived("c-1", "ship", Raw(b"{}")),
+    CommandCompleted("c-1", Raw(b"null")),
+    TimerSet(2, 86_400.0),
+)
+
+
+def test_tasks_and_commands_are_called_by_their_names() -> None:
+    """Where the journal has only their numbers and ids."""
+    titles = journal.Titles()
+    assert [titles.of(event) for event in [*STREAM, *recorded(TaskCompleted(1, Raw(b"null")))]] == [
+        "RunStarted",
+        "TaskScheduled(#1 charge)",
+        "TaskAttemptFailed(#1 charge, attempt 1: Timeout)",
+        "CommandReceived(ship)",
+        "CommandCompleted(ship)",
+        "TimerSet(#2)",
+        "TaskCompleted(#1 charge)",
+    ]
+
+
+def test_open_work_is_what_has_no_end_yet() -> None:
+    """Tasks with their attempt, timers with their time; nothing after the run's end."""
+    task, timer = journal.open_work(STREAM)
+    assert task == "task #1 charge, attempt 2"
+    assert timer.startswith("timer #2, due 1970-01-0")
+    assert journal.open_work([*STREAM, *recorded(RunCompleted(Raw(b"7")))]) == []
+
+
+def test_the_ending_is_the_result() -> None:
+    """And there is none while the run goes on."""
+    assert journal.ending([*STREAM, *recorded(RunCompleted(Raw(b"7")))]) == {"result": 7}
+    assert journal.ending(STREAM) == {}
+
+
+def test_what_is_no_journal_is_shown_as_it_is() -> None:
+    """An entity's own events, and payloads that are no JSON at all."""
+    event = RecordedEvent(0, 1, "Account/1", 1, 1, "Deposited", b'{"amount":"5"}', datetime.now(UTC))
+    sealed = RecordedEvent(0, 1, "Account/1", 1, 1, "Deposited", b"\xff\x00", datetime.now(UTC))
+    assert (journal.Titles().of(event), journal.brief(event)) == ("Deposited", '{"amount":"5"}')
+    assert journal.payload(sealed) == "\\xff\x00"
