@@ -36,3 +36,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._jumping.now
+
+    def jump(self, seconds: float) -> None:
+        """Move the clock by hand."""
+        self._jumping.now += seconds

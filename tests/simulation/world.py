@@ -156,6 +156,12 @@ class World:
         """Let virtual time go by."""
         await asyncio.sleep(seconds)
 
+    def stand_still(self, seconds: float) -> None:
+        """Let time go by with nothing running: a loop that is blocked, a machine that was asleep."""
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualTimeLoop)
+        loop.jump(seconds)
+
     def owners(self) -> list[str | None]:
         """Who holds each partition's lease."""
         return [partition.owner for partition in self.store.log.partitions]

@@ -10,6 +10,8 @@ from tests.simulation.audit import audit_log, audit_rest
 from tests.simulation.faults import Fate, every
 from tests.simulation.world import World, simulate
 from tests.unit.runtime.bank import BANK, Account, Sleeping
+from tests.unit.runtime.test_workers import APP as WORKERS
+from tests.unit.runtime.test_workers import BEGAN, Inside
 
 PARTITIONS = 8
 
@@ -180,34 +182,70 @@ def test_work_goes_on_across_hand_overs() -> None:
     simulate(story, BANK, partitions=4)
 
 
-def test_a_node_whose_clock_jumped_over_its_lease_does_not_answer_from_memory() -> None:
-    """It slept through its lease: a query waits until it knows again that the partition is its own."""
+def test_an_owner_that_slept_through_its_lease_keeps_silent() -> None:
+    """Its loop stood still for longer than the lease, and somebody else answers now: it must not, from old memory."""
 
     async def story(world: World) -> None:
         old = world.node(name="old")
         await world.served(old)
         async with world.client() as client:
             await client.call(Account, "a", "deposit", 1)
-            hanging = asyncio.Event()
+            beaten, beat = asyncio.Event(), old.leases._inner.beat
 
-            def hang(method: str) -> Fate:
-                return Fate.GOOD
+            async def late_beat(*arguments: object) -> object:
+                await beaten.wait()
+                return await beat(*arguments)
 
-            old.leases.plan = hang
-            beat = old.leases._inner.beat
-
-            async def slow_beat(*args: object) -> object:
-                await hanging.wait()
-                return await beat(*args)
-
-            old.leases._inner.beat = slow_beat
-            await world.pass_time(0.9 * world.settings.lease_ttl)
+            old.leases._inner.beat = late_beat
+            world.stand_still(1.1 * world.settings.lease_ttl)
             new = world.node(name="new")
             await world.until(lambda: new.node.partitions == [0, 1])
             assert await client.call(Account, "a", "deposit", 10, timeout=30) == 11
             assert await client.query(Account, "a", "balance", timeout=30) == 11
-            hanging.set()
+            beaten.set()
         await world.stop_all()
         audit_log(world.store, BANK)
 
     simulate(story, BANK)
+
+
+def test_what_came_while_the_lease_was_in_doubt_is_answered_when_it_is_not() -> None:
+    """The loop stood still, nobody took over: no query is lost and no slot of the prefetch stays taken."""
+
+    async def story(world: World) -> None:
+        node = world.node()
+        await world.served(node)
+        async with world.client() as client:
+            await client.call(Account, "a", "deposit", 1)
+            for _ in range(3):
+                asking = [asyncio.ensure_future(client.query(Account, "a", "balance", timeout=60)) for _ in range(20)]
+                await asyncio.sleep(0)
+                world.stand_still(1.1 * world.settings.lease_ttl)
+                assert await asyncio.gather(*asking) == [1] * 20
+        await world.stop_all()
+
+    simulate(story, BANK, prefetch=10)
+
+
+def test_local_work_goes_on_after_a_doubt() -> None:
+    """An instance that was loaded while the lease was in doubt still runs what it waits for."""
+
+    async def story(world: World) -> None:
+        node = world.node()
+        async with world.client() as client:
+            await client.start(Inside, "1", 5.0)
+            await world.until(lambda: BEGAN)
+            node.die()
+            node = world.node()
+
+            def stall(method: str) -> Fate:
+                if method == "load":
+                    world.stand_still(1.1 * world.settings.lease_ttl)
+                return Fate.GOOD
+
+            node.store.plan = stall
+            assert await client.result(Inside, "1", timeout=60) == "Inside/1#1"
+        await world.stop_all()
+
+    BEGAN.clear()
+    simulate(story, WORKERS)

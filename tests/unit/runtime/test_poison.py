@@ -28,7 +28,7 @@ class Strange:
     """A type whose conversion has a mistake of its own."""
 
     @classmethod
-    def model_validate(cls, value: Any) -> Strange:
+    def model_validate(cls, _: Any) -> Strange:
         raise RuntimeError("the validator broke")
 
     def model_dump(self, mode: str = "json") -> dict[str, str]:
