@@ -29,7 +29,9 @@ def register(application: typer.Typer) -> None:
 
 def list_(
     type: Annotated[str | None, typer.Option(help="Only this type.")] = None,
-    status: Annotated[str | None, typer.Option(help="Only this status: running, completed, failed, stuck, active (actors).")] = None,
+    status: Annotated[
+        str | None, typer.Option(help="Only this status: running, completed, failed, stuck, active (actors).")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 50,
     json: Json = False,
     database_url: DatabaseUrl = None,
