@@ -104,7 +104,9 @@ class Activation:
         if is_new and item.delivery is not None and item.delivery.redeliveries == 0:
             self.phase = Phase.ACTIVE
             self._handle(item)
-            if self.phase is Phase.ACTIVE and not self.units:  # refused, so whether the stream exists is still not known
+            if (
+                self.phase is Phase.ACTIVE and not self.units
+            ):  # refused, so whether the stream exists is still not known
                 self.host.forget(self)
         else:
             if not isinstance(item.content, Wake):  # to be loaded is all that it asks for
@@ -236,7 +238,7 @@ class Activation:
         again = list(first)
         self.host.cancel_local(self)  # they run again when the instance was loaded again
         if error is not None:
-            log.info("reloading", actor=self.stream, phase=self.phase, turns=len(self.units), reason=str(error))
+            log.debug("reloading", actor=self.stream, phase=self.phase, turns=len(self.units), reason=str(error))
             again = self._withdraw() + again
             self.doubtful = self.doubtful or isinstance(error, StoreUnavailable)
         self.mailbox.extendleft(reversed(again))

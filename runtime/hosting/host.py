@@ -155,6 +155,8 @@ class PartitionHost:
 
     def commit(self, unit: TurnUnit) -> None:
         """Hand a turn to the group commit."""
+        for retry in unit.commit.outbox_redeliver:
+            self.outbox.superseded(retry.id)
         self._services.committer.submit(unit)
 
     def commit_later(self, unit: PartitionUnit) -> None:

@@ -84,6 +84,10 @@ class Outbox:
             del self._planned[message.id]
             self.publish(message)
 
+    def superseded(self, id: str) -> None:
+        """Forget that a message is out: a turn on its way into the log says when it is due again, which no mark may undo."""
+        self._sent.pop(id, None)
+
     def closed(self, ids: list[str]) -> None:
         """Forget messages whose rows are gone."""
         for id in ids:
