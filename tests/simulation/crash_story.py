@@ -23,6 +23,7 @@ def run_scenario(
     plan: Plan = all_good,
     worker_plan: Plan = all_good,
     broker: MemoryBroker | None = None,
+    seconds: float = 400.0,
 ) -> tuple[int, int]:
     """Tell a scenario; gives the steps that the first node and the first worker took.
 
@@ -33,6 +34,7 @@ def run_scenario(
         plan: the fates of the first node's calls to the store and the broker.
         worker_plan: the fates of the first worker's calls to the broker.
         broker: None: one that does no harm.
+        seconds: of virtual time, that the story may take: what was interrupted has to be noticed, not to be stumbled over.
     """
     forget_outside()
 
@@ -46,6 +48,7 @@ def run_scenario(
         async with world.client() as client:
             await scenario.tell(world, client)
             await world.until(lambda: _at_rest(world), seconds=100, what="nothing left to do")
+        assert world.elapsed < seconds, f"it took {world.elapsed:.1f} virtual seconds"
         await world.stop_all()
         await _clean_up(world, node)
         for revival in revivals:

@@ -155,15 +155,17 @@ WAIT = 200.0
 
 
 async def tell_short(world: World, client: Client) -> None:
-    """Tell of one command and one task."""
+    """Tell of one command that somebody waits for, one that nobody asks about again, and one task."""
     assert await client.call(Account, "a", "deposit", 10, command_id="d", timeout=WAIT) == 10
+    await client.send(Account, "a", "deposit", 20, command_id="s", timeout=WAIT)
     assert await client.execute(Errand, "1", "tea", command_id="start", timeout=WAIT) == "reserved tea"
+    await world.until(lambda: len(types_of(world.store, ACCOUNT)) == 2, what="what was sent is applied")
 
 
 def check_short(world: World) -> None:
     """Check what the short scenario left."""
     assert OUTSIDE.effects == {"Errand/1#1": "reserve tea"}
-    assert types_of(world.store, ACCOUNT) == ["Deposited"]
+    assert types_of(world.store, ACCOUNT) == ["Deposited", "Deposited"]
     assert types_of(world.store, "Errand/1") == ["RunStarted", "TaskScheduled", "TaskCompleted", "RunCompleted"]
 
 
@@ -181,13 +183,11 @@ async def tell(world: World, client: Client) -> None:
     assert await client.call(Account, "a", "withdraw", 5, command_id="w", timeout=WAIT) == 25
     assert await client.call(Account, "a", "deposit", 10, command_id="d1", timeout=WAIT) in {10, 20, 30}
     assert await client.query(Account, "a", "balance", timeout=WAIT) == 25
+    await client.send(Account, "a", "deposit", 1000, command_id="s", timeout=WAIT)
+    # Nobody asks meanwhile: what the instance waits for must bring it back into memory, not a caller.
+    await world.until(lambda: "TimerFired" in types_of(world.store, ORDER), seconds=WAIT, what="the timer fired")
+    assert await client.query(Order, "1", "progress", timeout=WAIT) == ["gathered", "slept"]
     waiting = asyncio.ensure_future(client.result(Order, "1", timeout=WAIT))
-
-    async def slept() -> bool:
-        progress: list[str] = await client.query(Order, "1", "progress", timeout=WAIT)
-        return progress == ["gathered", "slept"]
-
-    await world.until(slept, seconds=WAIT)
     answer = await client.call(Order, "1", "approve", "ann", command_id="approve", timeout=WAIT)
     assert answer == "approved by ann"
     assert await waiting == RESULT
@@ -199,8 +199,8 @@ def check(world: World) -> None:
     assert OUTSIDE.effects == EFFECTS
     seen = types_of(world.store, ORDER)
     assert {type_: seen.count(type_) for type_ in FACTS} == FACTS, seen
-    assert sorted(types_of(world.store, ACCOUNT)) == ["Deposited"] * 3 + ["Withdrawn"]
-    assert set(world.store.log.streams[ACCOUNT].inbox) == {"d0", "d1", "d2", "too much", "w"}
+    assert sorted(types_of(world.store, ACCOUNT)) == ["Deposited"] * 4 + ["Withdrawn"]
+    assert set(world.store.log.streams[ACCOUNT].inbox) == {"d0", "d1", "d2", "too much", "w", "s"}
 
 
 class Scenario(Struct):
