@@ -123,7 +123,7 @@ class Activation:
         if self.phase is not Phase.LOADING:
             return
         self.phase = Phase.ACTIVE
-        step = self.behaviour.load(stream, was_stuck=self.host.is_stuck(self.stream))
+        step = self.behaviour.load(stream, was_stuck=self.stream in self.host.stuck)
         # A local task that ended while its turn was lost waits in the mailbox: it must not run twice for that.
         ended = {item.content.call.task for item in self.mailbox if isinstance(item.content, LocalDone)}
         step.local_calls = [call for call in step.local_calls if call.task not in ended]
@@ -131,7 +131,7 @@ class Activation:
             self.doubtful = False
             self.host.doubt(self.behaviour.open_tasks())
         if self.behaviour.broken and not step.stuck and not self.behaviour.finished:
-            self.host.still_stuck(self.stream)
+            self.host.stuck.plan(self.stream)
         self._submit(step, Item(self.host.wake(self.stream)))
         self._drain()
 
@@ -202,7 +202,9 @@ class Activation:
         marks: list[InboxMark] = []
         if isinstance(item.content, Send) and isinstance(self.behaviour, EntityBehaviour):
             marks = self.behaviour.quarantined(item.content, reply)
-        self.host.quarantine(item, reason, self, marks, answers(item, reply))
+        self.host.quarantine.put(
+            item, reason, stream=self.stream, version=self.behaviour.version, marks=marks, replies=answers(item, reply)
+        )
 
     # -- durable, or not ----------------------------------------------------------------------------------------
 

@@ -12,68 +12,38 @@ from datetime import timedelta
 from functools import partial
 
 import structlog
-from msgspec import Struct
 
 from actors import InvalidInput
 from actors.journal import ErrorInfo
 from actors.names import split_stream, stream_name
 from eventstore import (
     Commit,
-    CommitRefused,
-    InboxMark,
     OutboxMessage,
-    Quarantined,
     Redelivery,
     StaleEpoch,
-    StoreError,
-    StoreUnavailable,
     TimerKey,
 )
 from runtime.clock import monotonic
 from runtime.hosting.activation import Activation, TurnUnit
-from runtime.hosting.ground import Ground, answers, storable
+from runtime.hosting.ground import Ground, answers
 from runtime.hosting.item import Item, Step, TimerDue, Wake
 from runtime.hosting.local_tasks import LocalTasks
 from runtime.hosting.outbox import MARK_AFTER, Outbox
+from runtime.hosting.own_commits import OwnCommits
+from runtime.hosting.quarantine import Quarantine
 from runtime.hosting.schedule import Schedule
 from runtime.hosting.services import Services
+from runtime.hosting.stuck import StuckInstances
+from runtime.hosting.timers import WINDOW, Timers
 from runtime.messages import Inbound, Send, Status, TaskOutcome, decode_inbound, error_reply
 from runtime.routing import partition_of
-from runtime.transport.port import Delivery, Message, Subscription
+from runtime.transport.port import Delivery, Subscription
 
-STUCK_FIRST, STUCK_MOST = timedelta(seconds=2), timedelta(minutes=5)  # between tries to go on with a stuck instance
-COMMIT_AGAIN = LOOK_AGAIN = timedelta(seconds=1)
-WINDOW = timedelta(seconds=60)  # how far ahead timers are held in memory
+LOOK_AGAIN = timedelta(seconds=1)
 WAITER_LIFE = 600.0  # seconds for which a caller is remembered that does not ask again
-TIMER_PAGE = 10_000
 MAX_ID = 200  # characters of a command id or correlation id
 
 log = structlog.get_logger("perdure.partition")
-
-
-class PartitionUnit(Struct, eq=False):
-    """A commit of the partition's own."""
-
-    commit: Commit
-    durable: Callable[[], None]
-    host: PartitionHost
-    refused: Callable[[], None] | None = None
-    unknown: Callable[[], None] | None = None  # instead of writing it again
-    withdrawn: bool = False
-
-    def settle(self, error: StoreError | None) -> None:
-        """Hear from the committer. Such commits may be written twice, so an unknown one just goes again."""
-        if error is None:
-            self.durable()
-        elif isinstance(error, StaleEpoch):
-            self.host.fenced(error)
-        elif isinstance(error, StoreUnavailable):
-            if self.unknown is not None:
-                self.unknown()
-            else:
-                self.host.commit_later(self)
-        elif self.refused is not None and isinstance(error, CommitRefused):
-            self.refused()
 
 
 class PartitionHost:
@@ -84,12 +54,13 @@ class PartitionHost:
         self.partition = ground.partition
         self._services = services
         self._active: dict[str, Activation] = {}
-        self._stuck: dict[str, timedelta] = {}
-        self._tries: set[str] = set()  # stuck ones with a planned try, so that each has one
-        self._timers: set[TimerKey] = set()
         self._local = LocalTasks(self.receive)
-        self.schedule = Schedule(ground.clock)
-        self.outbox = Outbox(self.partition, ground.clock, services.publisher, self._republish_after, self.schedule)
+        self.schedule = schedule = Schedule(ground.clock)
+        self.stuck = StuckInstances(ground.clock, schedule, self._wake)
+        self.outbox = Outbox(self.partition, ground.clock, services.publisher, self._republish_after, schedule)
+        self._timers = Timers(self.partition, ground.clock, schedule, self._fire)
+        self._commits = OwnCommits(services.committer, ground.clock, schedule, self.fenced)
+        self.quarantine = Quarantine(services, ground, self._commits)
         self._marking = False
         self.dropped = False
         self.doubtful = False  # whether to sweep before it is time
@@ -134,7 +105,7 @@ class PartitionHost:
         """Quarantine a message that was never handed to an actor."""
         reply = error_reply(Status.QUARANTINED, ErrorInfo("Quarantined", reason))
         item = Item(Wake(type="", id=""), delivery, subscription, attempts)
-        self.quarantine(item, reason, replies=answers(item, reply))
+        self.quarantine.put(item, reason, replies=answers(item, reply))
 
     def _refuse(self, delivery: Delivery, subscription: Subscription, error: InvalidInput) -> None:
         log.warning("message refused", partition=self.partition, error=str(error))
@@ -145,7 +116,7 @@ class PartitionHost:
         elif _is_outcome(delivery.body):
             subscription.ack(delivery)  # its task is still in the outbox, and is published again
         else:
-            self.quarantine(item, f"{type(error).__name__}: {error}")
+            self.quarantine.put(item, f"{type(error).__name__}: {error}")
 
     # -- what activations ask -------------------------------------------------------------------------------------
 
@@ -159,12 +130,6 @@ class PartitionHost:
             self.outbox.superseded(retry.id)
         self._services.committer.submit(unit)
 
-    def commit_later(self, unit: PartitionUnit) -> None:
-        """Hand in a commit of the partition's own again, after a moment."""
-        if not self.dropped:
-            again = partial(self._services.committer.submit, unit)
-            self.schedule.add(self.ground.clock.now() + COMMIT_AGAIN, again)
-
     def done(self, activation: Activation, step: Step, item: Item) -> None:
         """Let out what a durable step asks for."""
         if self.dropped:
@@ -174,7 +139,7 @@ class PartitionHost:
             self.schedule.add(self.ground.clock.now() + LOOK_AGAIN, partial(self.receive, activation.stream, item))
             return
         if step.refused is not None:
-            self.quarantine(item, f"{step.refused.type}: {step.refused.message}", activation)
+            self.quarantine.put(item, f"{step.refused.type}: {step.refused.message}", stream=activation.stream)
             return
         self._let_out(activation, step, item)
         if item.handled is not None:
@@ -199,46 +164,6 @@ class PartitionHost:
         if step.logs or step.stuck or step.resumed:
             self._tell(activation, step)
 
-    def quarantine(
-        self,
-        item: Item,
-        reason: str,
-        activation: Activation | None = None,
-        marks: list[InboxMark] | None = None,
-        replies: list[Message] | None = None,
-    ) -> None:
-        """Put a message aside, with its reason, and tell its sender once that is durable."""
-        stream = "" if activation is None else activation.stream
-        delivery, subscription = item.delivery, item.subscription
-        if delivery is None or subscription is None:
-            log.error("could not be handled", actor=stream, reason=reason)
-            return
-        record = Quarantined(
-            id=self._services.new_id(),
-            source=storable(f"{delivery.source}:{delivery.key}"),
-            body=delivery.body,
-            reason=storable(reason, 2000),
-            attempts=item.attempts,
-            at=self.ground.clock.now(),
-        )
-
-        def durable() -> None:
-            log.error("message quarantined", actor=stream, partition=self.partition, id=record.id, reason=reason)
-            subscription.ack(delivery)
-            self._services.reply(replies or [])
-            if item.handled is not None:
-                item.handled.set()
-
-        put_aside = Commit(self.partition, self.ground.epoch, quarantine=[record])
-        if activation is None or not marks:
-            self._own_commit(put_aside, durable)
-            return
-        marked = Commit(
-            self.partition, self.ground.epoch, stream, activation.behaviour.version, inbox=marks, quarantine=[record]
-        )
-        # Refused: the stream moved on, or a repetition was marked first. Then the message is put aside without a mark.
-        self._own_commit(marked, durable, partial(self._own_commit, put_aside, durable))
-
     def forget(self, activation: Activation) -> None:
         """Unload an activation that is done; what still comes for it loads it again."""
         if self._active.get(activation.stream) is activation:
@@ -254,19 +179,6 @@ class PartitionHost:
     def cancel_local(self, activation: Activation) -> None:
         """Stop the local tasks of an activation that is not believed any more."""
         self._local.cancel(activation.stream)
-
-    def still_stuck(self, stream: str) -> None:
-        """Plan another try for an instance whose journal says that it is stuck."""
-        if stream in self._tries:
-            return
-        wait = self._stuck.get(stream, STUCK_FIRST)
-        self._stuck[stream] = min(wait * 2, STUCK_MOST)
-        self._tries.add(stream)
-        self.schedule.add(self.ground.clock.now() + wait, partial(self._try_again, stream))
-
-    def is_stuck(self, stream: str) -> bool:
-        """Say whether an instance is listed as stuck, as far as this owner knows."""
-        return stream in self._stuck
 
     def wake(self, stream: str) -> Wake:
         """Make the content of an item that only wakes an instance."""
@@ -286,7 +198,7 @@ class PartitionHost:
         """Take up what the last owner left: unfinished instances, unsent messages, timers. Raises `StoreError`."""
         for row in await self._services.store.unfinished(self.partition):
             if row.execution.status == "stuck":
-                self._stuck[row.stream] = STUCK_FIRST
+                self.stuck.add(row.stream)
             if split_stream(row.stream)[0] in self._services.app.types:
                 self._wake(row.stream)
             else:
@@ -297,9 +209,7 @@ class PartitionHost:
         """Look into the database for what is due soon or was left undone. Raises `StoreError`."""
         self.doubtful = False
         await self.outbox.sweep(self._services.store, WINDOW)
-        until = self.ground.clock.now() + WINDOW
-        for timer in await self._services.store.timers(self.partition, until=until, limit=TIMER_PAGE):
-            self._plan_timer(timer)
+        await self._timers.look(self._services.store)
 
     def tidy(self, idle: float, most: int) -> None:
         """Unload what nobody used for `idle` seconds, the longest unused first when there are more than `most`."""
@@ -319,8 +229,7 @@ class PartitionHost:
         if marks := self.outbox.marks(after):
             self._marking = True
             commit = Commit(self.partition, self.ground.epoch, outbox_redeliver=marks)
-            unit = PartitionUnit(commit, partial(self._marked, marks), self, unknown=partial(self._marked, []))
-            self._services.committer.submit(unit)
+            self._commits.submit(commit, partial(self._marked, marks), unknown=partial(self._marked, []))
 
     def _marked(self, marks: list[Redelivery]) -> None:
         self._marking = False  # those of an unknown commit are made anew, and never pile up
@@ -353,34 +262,18 @@ class PartitionHost:
             self.outbox.publish(message)
         if commit.outbox_remove:
             self.outbox.closed(commit.outbox_remove)
-        for timer in commit.timers_set:
-            if timer.due_at <= self.ground.clock.now() + WINDOW:
-                self._plan_timer(timer)
-        self._timers.difference_update(commit.timers_clear)
-
-    def _plan_timer(self, timer: TimerKey) -> None:
-        if timer not in self._timers:
-            self._timers.add(timer)
-            self.schedule.add(timer.due_at, partial(self._fire, timer))
+        if commit.timers_set:
+            self._timers.set(commit.timers_set)
+        if commit.timers_clear:
+            self._timers.cleared(commit.timers_clear)
 
     def _fire(self, timer: TimerKey) -> None:
-        if timer not in self._timers:
-            return  # cleared meanwhile
         type_, id_ = split_stream(timer.stream)
         if type_ in self._services.app.types:
             self.receive(timer.stream, Item(TimerDue(type=type_, id=id_, timer=timer)))
 
-    def _try_again(self, stream: str) -> None:
-        self._tries.discard(stream)
-        self._wake(stream)
-
     def _wake(self, stream: str) -> None:
         self.receive(stream, Item(self.wake(stream)))
-
-    def _own_commit(
-        self, commit: Commit, durable: Callable[[], None], refused: Callable[[], None] | None = None
-    ) -> None:
-        self._services.committer.submit(PartitionUnit(commit, durable, self, refused))
 
     def _republish_after(self, message: OutboxMessage) -> timedelta:
         return self._services.republish_after(message.routing_key)
@@ -396,10 +289,10 @@ class PartitionHost:
             getattr(bound, line.level)(line.event, **line.fields)
         if step.stuck is not None:
             bound.error("stuck", error=f"{step.stuck.type}: {step.stuck.message}", trace=step.stuck.trace)
-            self.still_stuck(activation.stream)
+            self.stuck.plan(activation.stream)
         elif step.resumed:
             bound.info("goes on")
-            self._stuck.pop(activation.stream, None)
+            self.stuck.goes_on(activation.stream)
 
 
 def _last_used(activation: Activation) -> float:

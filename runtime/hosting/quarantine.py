@@ -1,0 +1,73 @@
+"""Messages that can't be handled are put aside with their reason, where people can see them; the others go on."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import structlog
+
+from eventstore import Commit, InboxMark, Quarantined
+from runtime.hosting.ground import Ground, storable
+from runtime.hosting.item import Item
+from runtime.hosting.own_commits import OwnCommits
+from runtime.hosting.services import Services
+from runtime.transport.port import Message
+
+log = structlog.get_logger("perdure.quarantine")
+
+
+class Quarantine:
+    """Puts messages of one partition aside. The delivery is acked, and its sender told, once that is durable."""
+
+    def __init__(self, services: Services, ground: Ground, commits: OwnCommits) -> None:
+        self._services, self._ground, self._commits = services, ground, commits
+
+    def put(
+        self,
+        item: Item,
+        reason: str,
+        *,
+        stream: str = "",
+        version: int = 0,
+        marks: list[InboxMark] | None = None,
+        replies: list[Message] | None = None,
+    ) -> None:
+        """Put one aside.
+
+        Args:
+            item: the message.
+            reason: for people.
+            stream: whom it was for, and
+            version: that stream's version, where `marks` go with it.
+            marks: inbox marks that give its repetitions the same answer.
+            replies: what to tell its sender.
+        """
+        delivery = item.delivery
+        if delivery is None:
+            log.error("could not be handled", actor=stream, reason=reason)
+            return
+        record = Quarantined(
+            id=self._services.new_id(),
+            source=storable(f"{delivery.source}:{delivery.key}"),
+            body=delivery.body,
+            reason=storable(reason, 2000),
+            attempts=item.attempts,
+            at=self._ground.clock.now(),
+        )
+        partition, epoch = self._ground.partition, self._ground.epoch
+        durable = partial(self._durable, item, record, stream, replies or [])
+        alone = Commit(partition, epoch, quarantine=[record])
+        if not marks:
+            self._commits.submit(alone, durable)
+            return
+        marked = Commit(partition, epoch, stream, version, inbox=marks, quarantine=[record])
+        # Refused: the stream moved on, or a repetition was marked first. Then it is put aside without a mark.
+        self._commits.submit(marked, durable, refused=partial(self._commits.submit, alone, durable))
+
+    def _durable(self, item: Item, record: Quarantined, stream: str, replies: list[Message]) -> None:
+        log.error("message quarantined", actor=stream, source=record.source, id=record.id, reason=record.reason)
+        if item.delivery is not None and item.subscription is not None:
+            item.subscription.ack(item.delivery)
+        self._services.reply(replies)
+        if item.handled is not None:
+            item.handled.set()
