@@ -7,6 +7,8 @@
 
 SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
+# The tests and the demo start hundreds of short processes: let Python keep its bytecode, whatever the shell says.
+export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
 .SILENT:
 .PHONY: help venv servers test check demo demo-rabbitmq clean
@@ -14,7 +16,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 BIN := .venv/bin
 TESTS ?= tests
-JOBS ?= 0
+JOBS ?= 2
 
 help: ## Show this list
 	grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | while IFS="$$(printf '\t')" read -r name what; do \
