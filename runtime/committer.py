@@ -43,6 +43,7 @@ class Committer:
         self._pending: list[Unit] = []
         self._arrived = asyncio.Event()
         self._watchers: list[asyncio.Future[None]] = []
+        self._flushing = False
 
     def submit(self, unit: Unit) -> None:
         """Hand in a unit for the next flush."""
@@ -50,8 +51,8 @@ class Committer:
         self._arrived.set()
 
     async def next_flush(self) -> None:
-        """Wait until a flush that begins after this call has ended."""
-        if not self._pending:
+        """Wait until the flush that is under way, or with more at hand the next one, has ended."""
+        if not self._pending and not self._flushing:
             return
         watcher: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._watchers.append(watcher)
@@ -63,7 +64,11 @@ class Committer:
             await self._arrived.wait()
             watchers, self._watchers = self._watchers, []
             if batch := self._take():
+                self._flushing = True
                 await self._flush(batch)
+                self._flushing = False
+            if not self._pending:  # nothing follows that those who came meanwhile could wait for
+                watchers, self._watchers = watchers + self._watchers, []
             for watcher in watchers:
                 if not watcher.done():
                     watcher.set_result(None)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
+from eventstore import StoreUnavailable
 from tests.simulation.audit import audit_log, audit_rest
 from tests.simulation.faults import Fate, every
 from tests.simulation.world import World, simulate
@@ -249,3 +251,45 @@ def test_local_work_goes_on_after_a_doubt() -> None:
 
     BEGAN.clear()
     simulate(story, WORKERS)
+
+
+@pytest.mark.parametrize("fate", [Fate.GOOD, Fate.NOT_DONE])
+def test_a_hand_over_waits_for_the_commit_that_is_under_way(fate: Fate) -> None:
+    """It takes its time; the loop goes on meanwhile. When it fails, the next owner handles its messages."""
+
+    async def story(world: World) -> None:
+        node = world.node()
+        await world.served(node)
+        commit, left = node.store._inner.commit, [3]
+
+        async def slow_commit(batch: object) -> object:
+            await asyncio.sleep(0.5)
+            left[0] -= 1
+            if fate is Fate.NOT_DONE and left[0] > 0:
+                raise StoreUnavailable("not done, by plan")
+            return await commit(batch)
+
+        node.store._inner = Slow(node.store._inner, slow_commit)
+        async with world.client() as client:
+            calling = asyncio.ensure_future(client.call(Account, "a", "deposit", 1, timeout=60))
+            await world.pass_time(0.1)
+            began = world.elapsed
+            await node.stop()
+            assert world.elapsed - began < world.settings.shutdown_grace
+            assert world.owners() == [None, None]
+            assert ("Account/a" in world.store.log.streams) is (fate is Fate.GOOD)
+            world.node()
+            assert await calling == 1
+        await world.stop_all()
+
+    simulate(story, BANK)
+
+
+class Slow:
+    """A store with another `commit`."""
+
+    def __init__(self, inner: Any, commit: Any) -> None:
+        self._inner, self.commit = inner, commit
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)

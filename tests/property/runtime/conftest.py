@@ -1,0 +1,3 @@
+from tests.simulation.conftest import silence
+
+__all__ = ["silence"]
