@@ -152,7 +152,7 @@ async def test_refused(client: BareClient, exchange: str, body: Body, expected: 
         b"",
         b'{"op": "query", "type": "Counter", "id": "\xff", "name": "total"}',
         b'{"op": "start", "type": "Greeting", "id": "a", "input": {"name": NaN}}',
-        b'{"op": "start", "type": "Greeting", "id": "a", "input": ' + b"[" * 64 + b"]" * 64 + b"}",
+        b'{"op": "start", "type": "Greeting", "id": "a", "input": ' + b"[" * 65 + b"]" * 65 + b"}",
         b'{"op": "start", "type": "Greeting", "id": "a", "input": {"name": "' + b"x" * LIMIT + b'"}}',
     ],
     ids=["no JSON", "no object", "empty", "no UTF-8", "NaN", "too deep", "too large"],
