@@ -1,0 +1,148 @@
+"""The app of the real servers' tests, and its processes.
+
+Run as a program it is a node or a worker: `python -m tests.integration.runtime.crew_app node DATABASE [BROKER]`.
+Tasks write their effects into a table, one row per idempotency key, and count every run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from typing import Any
+
+import asyncpg
+from msgspec import Struct
+
+from actors import Actor, App, Rejected, Retry, Workflow, command, event, query, task, task_context
+from runtime import Settings, run_node, run_worker
+from runtime.logs import configure
+
+TABLES = """
+CREATE TABLE effects (key text PRIMARY KEY, what text NOT NULL, runs integer NOT NULL DEFAULT 1);
+"""
+_EFFECT = """
+INSERT INTO effects (key, what) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET runs = effects.runs + 1
+"""
+_POOL: list[asyncpg.Pool] = []
+
+
+async def _effect(what: str) -> None:
+    if not _POOL:
+        _POOL.append(await asyncpg.create_pool(os.environ["EFFECTS_URL"], min_size=0, max_size=4))
+    await _POOL[0].execute(_EFFECT, task_context().key, what)
+
+
+@task(retry=Retry(first_delay=0.1))
+async def reserve(item: str) -> str:
+    await _effect(f"reserve {item}")
+    return f"reserved {item}"
+
+
+@task(retry=Retry(first_delay=0.1))
+async def invoice(item: str) -> str:
+    await _effect(f"invoice {item}")
+    return f"invoiced {item}"
+
+
+@task(retry=Retry(max_attempts=20, first_delay=0.1, max_delay=0.5))
+async def message(item: str) -> str:
+    if task_context().attempt < 3:
+        raise ConnectionError("the gateway is busy")
+    await _effect(f"message {item}")
+    return f"told about {item}"
+
+
+@task(local=True)
+async def stamp(item: str) -> str:
+    await _effect(f"stamp {item}")
+    return f"stamped {item}"
+
+
+class Order(Workflow):
+    def __init__(self) -> None:
+        self.approved: str | None = None
+
+    async def run(self, item: str) -> list[str]:
+        both = await asyncio.gather(reserve(item), invoice(item))
+        done = [*both, await stamp(item), await message(item)]
+        await asyncio.sleep(0.5)
+        async with asyncio.timeout(600):
+            await self.until(lambda: self.approved)
+        return [*done, f"approved by {self.approved}"]
+
+    @command
+    def approve(self, by: str) -> str:
+        self.approved = by
+        return by
+
+    @query
+    def is_approved(self) -> bool:
+        return self.approved is not None
+
+
+class Deposited(Struct):
+    amount: int
+
+
+class Balance(Struct):
+    value: int = 0
+
+
+class Account(Actor):
+    state: Balance
+
+    @command
+    def deposit(self, amount: int) -> int:
+        if amount == 13:
+            raise ZeroDivisionError("unlucky")
+        self.emit(Deposited(amount))
+        if amount < 0:
+            raise Rejected("too little")
+        return self.state.value
+
+    @event
+    def deposited(self, e: Deposited) -> None:
+        self.state.value += e.amount
+
+    @query
+    def balance(self) -> int:
+        return self.state.value
+
+
+APP = App(actors=[Order, Account], tasks=[reserve, invoice, message, stamp])
+
+
+def result_of(item: str) -> list[str]:
+    """The result of an order for this item."""
+    return [f"reserved {item}", f"invoiced {item}", f"stamped {item}", f"told about {item}", "approved by ann"]
+
+
+def settings_for(database: str, broker: str | None, **others: Any) -> Settings:
+    """Short leases and sweeps, so that tests need not wait long."""
+    quick: dict[str, Any] = {"lease_ttl": 2.0, "sweep_after": 3.0, "idle": 2.0, "shutdown_grace": 10.0}
+    return Settings(database_url=database, broker_url=broker, **(quick | others))
+
+
+async def _main(role: str, database: str, broker: str | None) -> None:
+    configure("info")
+    os.environ["EFFECTS_URL"] = database
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    settings = settings_for(database, broker)
+
+    def ready() -> None:
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+
+    if role == "node":
+        await run_node(APP, settings, stop, ready)
+    else:
+        await run_worker(APP, settings, None, stop, ready)
+
+
+if __name__ == "__main__":
+    from tests.integration.runtime import crew_app  # so that its names are those of the module, not of __main__
+
+    asyncio.run(crew_app._main(sys.argv[1], sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else None))
