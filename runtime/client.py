@@ -109,6 +109,11 @@ class Client:
             duty.cancel()
         if duties:
             await asyncio.wait(duties)
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(
+                    AnswerTimeout("the client was closed before the answer came; ask again with another")
+                )
         if self._inbox is not None:
             await self._inbox.close()
             self._inbox = None

@@ -18,7 +18,6 @@ from actors.journal import ErrorInfo
 from actors.names import split_stream, stream_name
 from eventstore import (
     Commit,
-    OutboxMessage,
     Redelivery,
     StaleEpoch,
     TimerKey,
@@ -57,7 +56,7 @@ class PartitionHost:
         self._local = LocalTasks(self.receive)
         self.schedule = schedule = Schedule(ground.clock)
         self.stuck = StuckInstances(ground.clock, schedule, self._wake)
-        self.outbox = Outbox(self.partition, ground.clock, services.publisher, self._republish_after, schedule)
+        self.outbox = Outbox(self.partition, ground.clock, services.publisher, services.republish_after, schedule)
         self._timers = Timers(self.partition, ground.clock, schedule, self._fire)
         self._commits = OwnCommits(services.committer, ground.clock, schedule, self.fenced)
         self.quarantine = Quarantine(services, ground, self._commits)
@@ -274,9 +273,6 @@ class PartitionHost:
 
     def _wake(self, stream: str) -> None:
         self.receive(stream, Item(self.wake(stream)))
-
-    def _republish_after(self, message: OutboxMessage) -> timedelta:
-        return self._services.republish_after(message.routing_key)
 
     def _tell(self, activation: Activation, step: Step) -> None:
         bound = log.bind(

@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import structlog
 
-from actors import App
-from eventstore import EventStore
+from actors import App, InvalidInput
+from eventstore import EventStore, OutboxMessage
 from runtime.committer import Committer
 from runtime.hosting.loader import Loader
-from runtime.messages import Inbound, encode_message
+from runtime.messages import Inbound, decode_task, encode_message
 from runtime.publisher import Publisher
 from runtime.routing import partition_of
 from runtime.transport.port import Delivery, Destination, Message, Subscription, Transport, TransportError
@@ -31,8 +31,7 @@ class Services:
         self.loader = Loader(store)
         self.publisher = Publisher(transport)
         self._replies: list[Message] = []
-        self._republish_after = _republish_after(app, sweep_after)
-        self._default = timedelta(seconds=sweep_after)
+        self._sweep_after = timedelta(seconds=sweep_after)
 
     @property
     def partitions(self) -> int:
@@ -51,9 +50,16 @@ class Services:
         if replies:
             self.transport.post(replies)
 
-    def republish_after(self, queue: str) -> timedelta:
-        """Say how long a task of this queue may go without an outcome before it is published again."""
-        return self._republish_after.get(queue, self._default)
+    def republish_after(self, message: OutboxMessage) -> timedelta:
+        """Say how long a published task may go without an outcome before it is published again.
+
+        One that may run long must not be doubled while it does.
+        """
+        try:
+            task = self.app.task(decode_task(message.body).name)
+        except InvalidInput:
+            return self._sweep_after
+        return max(self._sweep_after, timedelta(seconds=1.5 * task.timeout))
 
     def forward(self, content: Inbound, delivery: Delivery, subscription: Subscription) -> None:
         """Send a message on to the partition that its actor lives in; ack it when it is there."""
@@ -70,11 +76,3 @@ class Services:
             Destination.COMMANDS, str(partition), encode_message(content), delivery.reply_to, delivery.correlation_id
         )
         self.publisher.add(message, settled)
-
-
-def _republish_after(app: App, sweep_after: float) -> dict[str, timedelta]:
-    # A task that may run long must not be doubled while it does.
-    longest: dict[str, float] = {}
-    for task in app.tasks.values():
-        longest[task.queue] = max(longest.get(task.queue, 0.0), task.timeout)
-    return {queue: timedelta(seconds=max(sweep_after, 1.5 * timeout)) for queue, timeout in longest.items()}

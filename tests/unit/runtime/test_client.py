@@ -55,6 +55,22 @@ def test_a_client_whose_connection_is_lost_gets_its_answer() -> None:
     simulate(story, BANK)
 
 
+def test_closing_a_client_ends_the_waits_of_its_callers() -> None:
+    """Nobody waits for an answer that can't come any more."""
+
+    async def story(world: World) -> None:
+        world.node()
+        async with world.client() as client:
+            await client.start(Sleeping, "1", 500.0)
+            waiting = asyncio.ensure_future(client.result(Sleeping, "1"))
+            await world.pass_time(1)
+        with pytest.raises(AnswerTimeout, match="closed"):
+            await waiting
+        await world.stop_all()
+
+    simulate(story, BANK)
+
+
 @pytest.mark.parametrize("fate", [Fate.NOT_DONE, Fate.ANSWER_LOST])
 def test_publishes_without_confirm_are_repeated(fate: Fate) -> None:
     """With the same command id, so nothing happens twice."""
