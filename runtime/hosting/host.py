@@ -62,7 +62,7 @@ class PartitionHost:
         self.quarantine = Quarantine(services, ground, self._commits)
         self._marking = False
         self.dropped = False
-        self.doubtful = False  # whether to sweep before it is time
+        self.sweep_soon = False  # before it is time: something is in doubt, or the last sweep did not see everything
         self.on_fenced: Callable[[], None] = lambda: None
 
     # -- coming in ----------------------------------------------------------------------------------------------
@@ -173,7 +173,7 @@ class PartitionHost:
     def doubt(self, messages: list[str]) -> None:
         """Forget what memory knows of these messages, for a commit is unknown; the rows will tell, at the next sweep."""
         self.outbox.closed(messages)
-        self.doubtful = True
+        self.sweep_soon = True
 
     def cancel_local(self, activation: Activation) -> None:
         """Stop the local tasks of an activation that is not believed any more."""
@@ -206,9 +206,10 @@ class PartitionHost:
 
     async def sweep(self) -> None:
         """Look into the database for what is due soon or was left undone. Raises `StoreError`."""
-        self.doubtful = False
-        await self.outbox.sweep(self._services.store, WINDOW)
-        await self._timers.look(self._services.store)
+        self.sweep_soon = False
+        seen_all_messages = await self.outbox.sweep(self._services.store, WINDOW)
+        seen_all_timers = await self._timers.look(self._services.store)
+        self.sweep_soon = self.sweep_soon or not (seen_all_messages and seen_all_timers)
 
     def tidy(self, idle: float, most: int) -> None:
         """Unload what nobody used for `idle` seconds, the longest unused first when there are more than `most`."""

@@ -23,7 +23,7 @@ from runtime.transport.port import Destination, Message, TransportError
 
 MARK_AFTER = 1.0  # seconds from the confirm to the mark, for a task that is still open
 RETRY_AFTER = timedelta(seconds=1)  # before a message whose publish failed is published again
-PAGE = 1000
+PAGE = 5000
 
 log = structlog.get_logger("perdure.outbox")
 
@@ -109,16 +109,21 @@ class Outbox:
         for mark in marks:
             self._sent.pop(mark.id, None)
 
-    async def sweep(self, store: EventStore, window: timedelta) -> None:
-        """Publish rows that were never known to be out, or whose answer is overdue; schedule what is due soon."""
+    async def sweep(self, store: EventStore, window: timedelta) -> bool:
+        """Publish rows that were never known to be out, or whose answer is overdue; schedule what is due soon.
+
+        Gives False when there may be more than one look shows; rows that were seen are marked or gone by the next.
+        """
         now = self._clock.now()
-        for message in await store.outbox(self._partition, until=now + window, limit=PAGE):
+        page = await store.outbox(self._partition, until=now + window, limit=PAGE)
+        for message in page:
             if message.id in self._sent or message.id in self._planned:
                 continue  # what this memory knows is newer than the row
             if message.due_at is None or message.due_at <= now:
                 self.publish(message)
             else:
                 self.plan(message)
+        return len(page) < PAGE
 
     def _settled(self, message: OutboxMessage, state: _Sent, error: TransportError | None) -> None:
         known = self._sent.get(message.id)

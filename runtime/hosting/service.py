@@ -132,8 +132,7 @@ class PartitionService:
             raise SubscriptionLost(f"the store can't count attempts: {error}") from error
 
     async def _tend(self) -> None:
-        tidy_at = sweep_at = monotonic()
-        sweep_at += self._sweep_every
+        tidy_at = swept_at = monotonic()
         while not self.host.dropped:
             await self.host.schedule.run_due(TICK, limit=500)
             if len(self._services.loader) > MOST_LOADING:
@@ -143,14 +142,15 @@ class PartitionService:
                 self.host.tidy(self._idle, self._most())
                 self.host.mark_published()
                 tidy_at = now + TICK
-            if now >= sweep_at or self.host.doubtful:
+            if now >= swept_at + (TICK if self.host.sweep_soon else self._sweep_every):
                 await self._sweep()
-                sweep_at = monotonic() + self._sweep_every
+                swept_at = monotonic()
 
     async def _sweep(self) -> None:
         try:
             await self.host.sweep()
         except StoreUnavailable as error:
+            self.host.sweep_soon = True
             log.warning("not swept", partition=self.host.partition, error=str(error))
 
     async def _unsubscribe(self) -> None:

@@ -37,9 +37,14 @@ class Timers:
         """Forget timers whose rows are gone."""
         self._known.difference_update(timers)
 
-    async def look(self, store: EventStore) -> None:
-        """Take up the timers that come due soon. Raises `StoreError`."""
-        self.set(await store.timers(self._partition, until=self._clock.now() + WINDOW, limit=PAGE))
+    async def look(self, store: EventStore) -> bool:
+        """Take up the timers that come due soon, soonest first. Raises `StoreError`.
+
+        Gives False when there may be more than one look shows; those that were seen fire and go before the next.
+        """
+        page = await store.timers(self._partition, until=self._clock.now() + WINDOW, limit=PAGE)
+        self.set(page)
+        return len(page) < PAGE
 
     def _come_due(self, timer: TimerKey) -> None:
         if timer in self._known:
