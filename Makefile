@@ -1,7 +1,7 @@
 # Everything a newcomer needs. Works as root and as a normal user, with no terminal and no input.
 #
 #   PYTHON=python3.12   which interpreter makes the virtual environment (3.11 or newer)
-#   ARGS=--json         passed on to `perdure demo`
+#   ARGS=--json         passed on to `perdure demo` or `perdure bench`
 #   TESTS=tests/unit    what `make test` runs; all of it by default
 #   JOBS=2              how many processes run the tests
 
@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help venv servers test check demo demo-rabbitmq clean
+.PHONY: help venv servers test check demo demo-rabbitmq bench clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -28,6 +28,10 @@ demo: venv ## Process 830 real orders while nodes and workers are killed; no ser
 demo-rabbitmq: venv ## The same on RabbitMQ and Postgres servers
 	.ci/servers PERDURE >&2
 	$(BIN)/perdure demo --rabbitmq $(ARGS)
+
+bench: venv .venv/.bench ## Measure speed on private servers that wait for the disk; ARGS=--quick for a short run
+	.ci/servers PERDURE_BENCH >&2
+	$(BIN)/perdure bench --out .perdure/bench $(ARGS)
 
 test: venv check ## Check the code and run every test on real private servers
 	.ci/servers PERDURE_TEST
@@ -47,6 +51,11 @@ venv: .venv/.installed ## Make the virtual environment
 
 .venv/.installed: pyproject.toml .ci/venv
 	.ci/venv $(PYTHON) >&2
+
+# What draws the plots is large, and nothing else needs it. Without it there are only figures.
+.venv/.bench: .venv/.installed
+	if $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-input --editable '.[bench]' >&2; \
+		then touch $@; fi
 
 clean: ## Delete what these commands made; data of `perdure dev` stays
 	rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

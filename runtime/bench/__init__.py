@@ -1,0 +1,1 @@
+"""The benchmark: workloads on real private servers, measured with the CPU that each process spends on them."""

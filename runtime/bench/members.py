@@ -1,0 +1,146 @@
+"""The processes of a workload: nodes, workers and clients."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import runtime
+from runtime.bench.jobs import Failed, Job, Ready, Report, read_report, write
+from runtime.servers.errors import log_tail
+from runtime.servers.process import ServerProcess
+
+READY_SECONDS = 30.0
+GRACE = 15.0  # for a process to end in order
+
+
+class BenchFailed(Exception):
+    """A process ended, was not ready in time, or could not do what it was asked for."""
+
+
+class Member:
+    """One process, with a log of its own."""
+
+    def __init__(self, name: str, command: Sequence[str], environment: dict[str, str], folder: Path) -> None:
+        self.name, self.folder = name, folder
+        self.log = folder / f"{name}.log"
+        self._process = ServerProcess(
+            [sys.executable, "-P", "-m", *command],
+            log=self.log,
+            cwd=folder,
+            env=_inherited() | environment,
+            on_orphaned=signal.SIGKILL,
+        )
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def check(self) -> None:
+        """See that it lives; raises `BenchFailed` that shows the end of its log."""
+        if self._process.exit_status is not None:
+            raise BenchFailed(f"{self.name} ended by itself; the end of its log:\n{log_tail(self.log)}")
+
+    async def stop(self) -> None:
+        """End it in order, by force when it takes too long; safe to call twice."""
+        await self._process.stop([(signal.SIGTERM, GRACE)])
+
+    async def kill(self) -> None:
+        """SIGKILL it."""
+        await self._process.kill()
+
+
+class Host(Member):
+    """A node or a worker."""
+
+    def __init__(self, name: str, command: Sequence[str], environment: dict[str, str], folder: Path) -> None:
+        self._address = folder / f"{name}.ready"
+        self._address.unlink(missing_ok=True)
+        self._channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        self._channel.setblocking(False)
+        self._channel.bind(str(self._address))
+        super().__init__(name, command, environment | {"NOTIFY_SOCKET": str(self._address)}, folder)
+
+    async def ready(self) -> None:
+        """Wait until it says that it is; raises `BenchFailed`."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + READY_SECONDS
+        try:
+            while True:
+                self.check()
+                try:
+                    async with asyncio.timeout(0.5):
+                        if b"READY=1" in await loop.sock_recv(self._channel, 256):
+                            return
+                except TimeoutError:
+                    if loop.time() >= deadline:
+                        raise BenchFailed(f"{self.name} was not ready within {READY_SECONDS:g} s") from None
+        finally:
+            self._channel.close()
+
+
+class ClientProcess(Member):
+    """A process that carries out jobs."""
+
+    def __init__(self, name: str, environment: dict[str, str], folder: Path) -> None:
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        address = folder / f"{name}.jobs"
+        address.unlink(missing_ok=True)
+        self._listener.bind(str(address))
+        self._listener.listen(1)
+        self._listener.setblocking(False)
+        self._writer: asyncio.StreamWriter | None = None
+        super().__init__(name, ["runtime.bench.client", str(address)], environment, folder)
+
+    async def ready(self) -> None:
+        """Wait until it is connected; raises `BenchFailed`."""
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                connection, _ = await asyncio.get_running_loop().sock_accept(self._listener)
+        except TimeoutError:
+            self.check()
+            raise BenchFailed(f"{self.name} was not ready within {READY_SECONDS:g} s") from None
+        finally:
+            self._listener.close()
+        self._reader, self._writer = await asyncio.open_unix_connection(sock=connection)
+        if not isinstance(report := await self.hear(READY_SECONDS), Ready):
+            raise BenchFailed(f"{self.name} said {report} where it should say that it is ready")
+
+    def give(self, job: Job) -> None:
+        """Have a job done; it is done when `hear` gives `Done`."""
+        if self._writer is None:
+            raise BenchFailed(f"{self.name} can't be given a job before it is ready")
+        write(self._writer, job)
+
+    async def hear(self, patience: float) -> Report:
+        """Wait for the next word; raises `BenchFailed` when there is none, or it is that the job failed."""
+        try:
+            async with asyncio.timeout(patience):
+                report = await read_report(self._reader)
+        except TimeoutError:
+            raise BenchFailed(f"{self.name} has said nothing for {patience:g} s") from None
+        except (asyncio.IncompleteReadError, ConnectionError):
+            raise BenchFailed(f"{self.name} is gone; the end of its log:\n{log_tail(self.log)}") from None
+        if isinstance(report, Failed):
+            raise BenchFailed(f"a request failed: {report.reason}")
+        return report
+
+    async def stop(self) -> None:
+        """End it: by the end of its jobs, then as any other."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        await super().stop()
+
+
+def _inherited() -> dict[str, str]:
+    """Give our own environment, without settings of other stores, and so that `runtime` is this very package."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PERDURE_")}
+    places = [str(Path(runtime.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return kept | {"PYTHONPATH": os.pathsep.join(places)}

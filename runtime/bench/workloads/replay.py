@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from msgspec import Raw, Struct
+
+from actors.codec import encode
+from actors.definition import ActorType, WorkflowType
+from actors.entity import Entity
+from actors.execution import Execution
+from actors.turn import NewRecord, Turn
+from runtime.bench.app import Added, app
+from runtime.bench.figures import Measurement, latency_of
+from runtime.bench.jobs import Closed, Operation, Request
+from runtime.bench.stage import Stage
+from runtime.bench.workload import Bench, Workload
+
+_AT = datetime(2025, 1, 1, tzinfo=UTC)
+_FILL = 5000  # events of one command
+
+
+class Recorded(Struct, gc=False):
+    """An event as replay reads it."""
+
+    version: int
+    type: str
+    data: bytes
+    recorded_at: datetime = _AT
+
+
+def counter_history(events: int) -> list[Recorded]:
+    """Give the history of a counter."""
+    return [Recorded(version, "Added", encode(Added(1))) for version in range(1, events + 1)]
+
+
+def coroutine_history(type: str, steps: int) -> list[Recorded]:
+    """Let a workflow run to its end, in memory; gives what it recorded.
+
+    Args:
+        type: `Steps`, whose steps are local (an event each), or `Tasks`, whose steps are tasks (two events each).
+        steps: how many.
+    """
+    execution = Execution(_workflow(type), f"{type}/recorded")
+    records: list[NewRecord] = []
+    turn = execution.start(Raw(encode([steps])), None, _AT.timestamp())
+    while turn.events:
+        records += turn.events
+        turn = _next(execution, turn)
+    execution.dispose()
+    return [Recorded(version, record.type, record.data) for version, record in enumerate(records, 1)]
+
+
+def _next(execution: Execution, turn: Turn) -> Turn:
+    for call in turn.local_calls:
+        return execution.task_completed(call.task, Raw(b"1"), _AT.timestamp(), local=call.name)
+    for task in turn.tasks:
+        return execution.task_completed(task.task, Raw(b"1"), _AT.timestamp())
+    return Turn()
+
+
+def _workflow(type: str) -> WorkflowType:
+    kind = app.type(type)
+    if not isinstance(kind, WorkflowType):
+        raise TypeError(f"{type} is no workflow")
+    return kind
+
+
+async def _run(bench: Bench) -> None:
+    sizes = bench.sizes
+    bench.begin("fold an actor")
+    history = counter_history(sizes.folded)
+    bench.found(_repeated(bench, f"fold an actor, {len(history):,} events", history, _fold))
+    for type, what in (("Steps", "local steps"), ("Tasks", "tasks")):
+        bench.begin(f"replay a coroutine, {what}")
+        history = coroutine_history(type, sizes.replayed)
+
+        def replay(history: Sequence[Recorded], type: str = type) -> None:
+            execution = Execution(_workflow(type), f"{type}/replayed")
+            execution.replay(history)
+            execution.dispose()
+
+        bench.found(_repeated(bench, f"{bench.doing}, {len(history):,} events", history, replay))
+    await _activate(bench)
+
+
+def _fold(history: Sequence[Recorded]) -> None:
+    kind = app.type("Counter")
+    if isinstance(kind, ActorType):
+        Entity(kind, "Counter/folded").replay(history)
+
+
+def _repeated(
+    bench: Bench, name: str, history: Sequence[Recorded], replay: Callable[[Sequence[Recorded]], None]
+) -> Measurement:
+    """Replay again and again for the time of a measurement; the CPU is this process's own."""
+    replay(history)
+    times: list[float] = []
+    used = time.process_time()
+    began = time.perf_counter()
+    while not times or time.perf_counter() - began < bench.sizes.seconds:
+        once = time.perf_counter()
+        replay(history)
+        times.append((time.perf_counter() - once) * 1000)
+    seconds = time.perf_counter() - began
+    count = len(history) * len(times)
+    return Measurement(
+        engine="in process",
+        name=name,
+        unit="event",
+        count=count,
+        seconds=round(seconds, 3),
+        per_second=round(count / seconds, 1),
+        latency_ms=latency_of(times),
+        cpu_us={"replay": round((time.process_time() - used) * 1e6 / count, 2)},
+    )
+
+
+async def _activate(bench: Bench) -> None:
+    """Activate long streams on a node that has never seen them: read from Postgres, and fold."""
+    sizes = bench.sizes
+    each = min(_FILL, sizes.stream)
+    commands = sizes.stream // each
+    async with bench.stage() as stage:
+        bench.begin(f"fill {sizes.activations} streams")
+        fill = Request(
+            operation=Operation.CALL,
+            type="Counter",
+            prefix="long-",
+            name="fill",
+            arguments=[each],
+            keys=sizes.activations,
+        )
+        await stage.run(Closed(request=fill, lanes=1, count=commands * sizes.activations))
+        bench.begin(f"cold activation, {commands * each:,} events")
+        await stage.restart("node-1")
+        await stage.run(_query("warm-", 1, 20))
+        bench.found(await _cold(stage, bench.doing, sizes.activations, commands * each))
+
+
+async def _cold(stage: Stage, name: str, activations: int, events: int) -> Measurement:
+    measured = await stage.measure(name, "event", _query("long-", activations, activations), units=events)
+    measured.figures["activations"] = activations
+    return measured
+
+
+def _query(prefix: str, keys: int, count: int) -> Closed:
+    request = Request(operation=Operation.QUERY, type="Counter", prefix=prefix, name="units", arguments=[], keys=keys)
+    return Closed(request=request, lanes=1, count=count)
+
+
+W6 = Workload(
+    "w6",
+    "Replay",
+    _run,
+    "Folding and replaying are measured in this process, without servers: a latency is one whole history. A cold "
+    "activation is a query to an actor that the node has not in memory. Snapshots are not used yet, so it reads and "
+    "folds the whole stream.",
+)
