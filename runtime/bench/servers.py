@@ -11,6 +11,8 @@ import asyncpg
 
 from runtime.servers import EmbeddedPostgres, PrivatePostgres, PrivateRabbitMQ
 
+_VHOSTS = 10  # are made at once: each call of RabbitMQ's command line takes seconds
+
 
 class Engine(StrEnum):
     """What carries the messages, and whose Postgres it is."""
@@ -37,13 +39,16 @@ class Servers:
     def __init__(self, engine: Engine, postgres: PrivatePostgres, rabbitmq: PrivateRabbitMQ | None) -> None:
         self.engine, self._postgres, self._rabbitmq = engine, postgres, rabbitmq
         self._places = 0
+        self._vhosts: list[str] = []
 
     async def place(self) -> Place:
         """Make an empty place."""
         self._places += 1
-        name = f"bench_{self._places}"
-        broker = None if self._rabbitmq is None else await self._rabbitmq.add_vhost(name)
-        return Place(await self._postgres.create_database(name), broker)
+        if self._rabbitmq is not None and not self._vhosts:
+            names = [f"bench_{self._places + number}" for number in range(_VHOSTS)]
+            self._vhosts = await self._rabbitmq.control.add_vhosts(names)
+        broker = self._vhosts.pop(0) if self._vhosts else None
+        return Place(await self._postgres.create_database(f"bench_{self._places}"), broker)
 
     def roles(self) -> dict[str, list[int]]:
         """Give the ids of the servers' processes."""
