@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from runtime.bench.display import ROLES
 from runtime.bench.figures import Measurement
 from runtime.bench.report import Results
 from runtime.bench.workload import Workload
+
+Lines = Sequence[tuple[str, Measurement]]
 
 
 class NoPlots(Exception):
@@ -35,14 +38,11 @@ def draw(folder: Path, workloads: Sequence[Workload], results: Results) -> list[
     return [_throughput(folder, lines), _latency(folder, lines), _cpu(folder, lines)]
 
 
-Lines = Sequence[tuple[str, Measurement]]
-
-
 def _throughput(folder: Path, lines: Lines) -> Path:
     shown = [(label, measured) for label, measured in lines if measured.per_second]
     labels = [f"{label}, {measured.unit}s/s" for label, measured in shown]
     series = {"per second": [measured.per_second or 0.0 for _, measured in shown]}
-    return _bars(folder / "throughput.svg", "Throughput", labels, series, stacked=False, logarithmic=True)
+    return _side_by_side(folder / "throughput.svg", "Throughput", labels, series)
 
 
 def _latency(folder: Path, lines: Lines) -> Path:
@@ -52,44 +52,55 @@ def _latency(folder: Path, lines: Lines) -> Path:
         "p95": [latency.p95 for _, latency in shown],
         "p99": [latency.p99 for _, latency in shown],
     }
-    labels = [label for label, _ in shown]
-    return _bars(folder / "latency.svg", "Latency, ms", labels, series, stacked=False, logarithmic=True)
+    return _side_by_side(folder / "latency.svg", "Latency, ms", [label for label, _ in shown], series)
 
 
 def _cpu(folder: Path, lines: Lines) -> Path:
-    shown = [(f"{label}, per {measured.unit}", measured.cpu_us) for label, measured in lines if measured.cpu_us]
-    series = {role: [cpu.get(role, 0.0) for _, cpu in shown] for role in ROLES if any(role in cpu for _, cpu in shown)}
-    labels = [label for label, _ in shown]
-    return _bars(folder / "cpu.svg", "CPU by process, µs", labels, series, stacked=True, logarithmic=False)
+    """Shares and not times, which differ a hundredfold between workloads: the picture is of who spends it."""
+    shown = [(label, measured) for label, measured in lines if len(measured.cpu_us) > 1]
+    totals = [sum(measured.cpu_us.values()) for _, measured in shown]
+    labels = [
+        f"{label}: {total:,.0f} µs a {measured.unit}" for (label, measured), total in zip(shown, totals, strict=True)
+    ]
+    figure, axes = _axes(labels, "CPU by process, %")
+    left = [0.0] * len(labels)
+    for role in ROLES:
+        shares = [
+            100 * measured.cpu_us.get(role, 0.0) / total for (_, measured), total in zip(shown, totals, strict=True)
+        ]
+        if any(shares):
+            axes.barh(range(len(labels)), shares, 0.8, left=left, label=role)
+            left = [before + share for before, share in zip(left, shares, strict=True)]
+    axes.set_xlim(0, 100)
+    return _save(figure, axes, folder / "cpu.svg")
 
 
-def _bars(
-    path: Path,
-    title: str,
-    labels: Sequence[str],
-    series: dict[str, list[float]],
-    *,
-    stacked: bool,
-    logarithmic: bool,
-) -> Path:
+def _side_by_side(path: Path, title: str, labels: Sequence[str], series: dict[str, list[float]]) -> Path:
+    figure, axes = _axes(labels, f"{title} (logarithmic)")
+    height = 0.8 / len(series)
+    for place, (name, values) in enumerate(series.items()):
+        rows = [row + (place - (len(series) - 1) / 2) * height for row in range(len(labels))]
+        bars = axes.barh(rows, values, height, label=name)
+        axes.bar_label(bars, [f"{value:,.0f}" if value >= 100 else f"{value:.1f}" for value in values], fontsize=6)
+    axes.set_xscale("log")
+    axes.set_xlim(left=1)  # where a logarithmic bar begins is arbitrary, but should not depend on the figures
+    return _save(figure, axes, path)
+
+
+def _axes(labels: Sequence[str], title: str) -> tuple[Any, Any]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 1.5 + 0.35 * max(1, len(labels))), layout="constrained")
+    figure = Figure(figsize=(12, 1.5 + 0.4 * max(1, len(labels))), layout="constrained")
     axes = figure.subplots()
-    height = 0.8 if stacked else 0.8 / max(1, len(series))
-    left = [0.0] * len(labels)
-    for place, (name, values) in enumerate(series.items()):
-        rows = [row + (0.0 if stacked else (place - (len(series) - 1) / 2) * height) for row in range(len(labels))]
-        axes.barh(rows, values, height, left=left if stacked else None, label=name)
-        if stacked:
-            left = [before + value for before, value in zip(left, values, strict=True)]
     axes.set_yticks(range(len(labels)), labels=list(labels), fontsize=8)
     axes.invert_yaxis()
-    if logarithmic:
-        axes.set_xscale("log")
     axes.set_title(title, loc="left")
     axes.grid(visible=True, axis="x", alpha=0.3)
-    if len(series) > 1:
-        axes.legend()
+    return figure, axes
+
+
+def _save(figure: Any, axes: Any, path: Path) -> Path:
+    if len(axes.containers) > 1:
+        figure.legend(loc="outside lower right", ncols=len(ROLES))
     figure.savefig(path)
     return path
