@@ -70,7 +70,8 @@ def decoder(type: type[T] | Any) -> Callable[[bytes | msgspec.Raw], T]:
     def checked(data: bytes | msgspec.Raw) -> T:
         try:
             return decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError) as error:
+            # A TypeError is a list or an object where a set's element or a key must be hashable.
             raise PayloadRefused(str(error)) from error
 
     return checked

@@ -123,7 +123,7 @@ class Task(Generic[P, R]):
         self.function = function
         self.name: str = name or function.__name__
         self.queue, self.local, self.timeout = queue, local, timeout
-        self.retry = retry or Retry()
+        self.retry = Retry() if retry is None else retry
         self.raises = _declared(self.name, raises)
         self.__doc__ = function.__doc__
         self.__wrapped__ = function
@@ -148,6 +148,10 @@ class Task(Generic[P, R]):
         if not inspect.iscoroutinefunction(inspect.unwrap(self.function)):
             raise DefinitionError(
                 f"task {self.name}: it must be an async function; call blocking code with asyncio.to_thread inside"
+            )
+        if not isinstance(self.retry, Retry):
+            raise DefinitionError(
+                f"task {self.name}: retry is {self.retry!r}; expected a Retry, such as Retry(max_attempts=3)"
             )
         if not 0 < self.timeout <= _MAX_TIMEOUT:
             raise DefinitionError(

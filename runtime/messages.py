@@ -14,7 +14,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from actors.codec import check, decoder
+from actors.codec import check, decode_any, decoder
 from actors.errors import PayloadRefused
 from actors.journal import ErrorInfo
 
@@ -137,8 +137,24 @@ def encode_message(message: Inbound | TaskMessage | Reply) -> bytes:
 
 
 def decode_inbound(body: bytes) -> Inbound:
-    """Read a message for an actor; raises `actors.PayloadRefused` with what is wrong with it."""
-    return _checked(body, _decode_inbound)
+    """Read a message for an actor; raises `actors.PayloadRefused` with what is wrong with it.
+
+    Its payloads are JSON values that can be read in full. A handler's own types may skip over what they don't know,
+    but idempotency compares whole inputs, and what is stored has to be read again.
+    """
+    message = _checked(body, _decode_inbound)
+    match message:
+        case Start() | Send() | Ask():
+            if message.input is not EMPTY:
+                decode_any(message.input)
+        case TaskOutcome():
+            if isinstance(message.result, Raw):
+                decode_any(message.result)
+            if message.error is not None:
+                message.error.details_value()
+        case AwaitResult():
+            pass
+    return message
 
 
 def decode_task(body: bytes) -> TaskMessage:
