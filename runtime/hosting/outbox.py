@@ -56,6 +56,7 @@ class Outbox:
         self._republish_after, self._schedule = republish_after, schedule
         self._sent: dict[str, tuple[OutboxMessage, _Sent]] = {}
         self._planned: dict[str, OutboxMessage] = {}
+        self._news: set[str] | None = None  # during a sweep's read: messages of which memory learned more meanwhile
 
     def publish(self, message: OutboxMessage) -> None:
         """Send a message whose row is durable."""
@@ -86,12 +87,12 @@ class Outbox:
 
     def superseded(self, id: str) -> None:
         """Forget that a message is out: a turn on its way into the log says when it is due again, which no mark may undo."""
-        self._sent.pop(id, None)
+        self._forget(id)
 
     def closed(self, ids: list[str]) -> None:
         """Forget messages whose rows are gone."""
         for id in ids:
-            self._sent.pop(id, None)
+            self._forget(id)
             self._planned.pop(id, None)
 
     def marks(self, after: float) -> list[Redelivery]:
@@ -107,7 +108,7 @@ class Outbox:
     def marked(self, marks: list[Redelivery]) -> None:
         """Hear that the marks are durable: from now on the rows tell when they are due."""
         for mark in marks:
-            self._sent.pop(mark.id, None)
+            self._forget(mark.id)
 
     async def sweep(self, store: EventStore, window: timedelta) -> bool:
         """Publish rows that were never known to be out, or whose answer is overdue; schedule what is due soon.
@@ -115,15 +116,26 @@ class Outbox:
         Gives False when there may be more than one look shows; rows that were seen are marked or gone by the next.
         """
         now = self._clock.now()
-        page = await store.outbox(self._partition, until=now + window, limit=PAGE)
+        news: set[str] = set()
+        self._news = news
+        try:
+            page = await store.outbox(self._partition, until=now + window, limit=PAGE)
+        finally:
+            self._news = None
         for message in page:
-            if message.id in self._sent or message.id in self._planned:
-                continue  # what this memory knows is newer than the row
+            if message.id in self._sent or message.id in self._planned or message.id in news:
+                continue  # what this memory knows, or knew while the row was read, is newer than the row
             if message.due_at is None or message.due_at <= now:
                 self.publish(message)
             else:
                 self.plan(message)
         return len(page) < PAGE
+
+    def _forget(self, id: str) -> None:
+        """From now on the row tells about a message; one that a sweep is just reading is too old for that."""
+        self._sent.pop(id, None)
+        if self._news is not None:
+            self._news.add(id)
 
     def _settled(self, message: OutboxMessage, state: _Sent, error: TransportError | None) -> None:
         known = self._sent.get(message.id)
