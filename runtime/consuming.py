@@ -38,9 +38,12 @@ async def consume(
             subscription = await transport.subscribe(source, key, prefetch=prefetch, exclusive=exclusive)
             opened(subscription)
             failures = 0
-            await _receive(subscription, handle, wanted)
-        except SubscriptionLost as error:
-            log.info("subscription lost", source=source, key=key, reason=str(error))
+            try:
+                await _receive(subscription, handle, wanted)
+            except SubscriptionLost as error:
+                log.info("subscription lost", source=source, key=key, reason=str(error))
+            # `handle` may have given it up while its connection lives: then it would keep the queue from the next one.
+            await subscription.close()
         except TransportError as error:
             log.warning("can't subscribe", source=source, key=key, error=str(error))
         failures += 1

@@ -115,7 +115,7 @@ class RabbitMQTransport:
                 with unavailable(f"queue {name!r} can't be consumed"):
                     await channel.basic_qos(prefetch_count=prefetch, timeout=self._patience)
                     await self._consume(channel, name)
-            except TransportUnavailable:
+            except BaseException:  # a cancelled one, too: nobody else knows of it, and it would keep the queue for ever
                 await subscription.close()
                 raise
             self._remember(subscription)
@@ -131,7 +131,7 @@ class RabbitMQTransport:
                     declared = await channel.queue_declare("", exclusive=True, auto_delete=True, timeout=self._patience)
                     address = declared.queue or ""
                     await channel.basic_consume(address, _never_called, no_ack=True, timeout=self._patience)
-            except TransportUnavailable:
+            except BaseException:
                 await subscription.close()
                 raise
             self._remember(subscription)
