@@ -132,10 +132,11 @@ class LeaseKeeper:
             await under_way.wait()
             return
         self._handing_over[partition] = asyncio.Event()
+        lease = self.owned.get(partition)
         try:
             await self._hand_over(partition)
-            lease = self.owned.pop(partition, None)
-            if lease is not None:
+            if lease is not None and self.owned.get(partition) is lease:  # else it was lost, or lost and claimed again
+                del self.owned[partition]
                 await self._leases.release(self.node, [lease])
                 log.info("partition handed over", node=self.node, partition=partition, epoch=lease.epoch)
         except StoreUnavailable as error:  # the next beat finds it as a stray
