@@ -257,8 +257,11 @@ class WorkflowBehaviour:
         now = self._ground.clock.now()
         turn = self._execution.timer_fired(timer.number, now.timestamp())
         step = self._step(turn, now, f"{self.stream}#{timer.number}")
-        if step.commit is None:  # nobody waits for it: only its row is left to go
-            step.commit = Commit(partition=self._ground.partition, epoch=self._ground.epoch)
+        if step.commit is None:
+            # Nobody waits for it: only its row is left to go, and only if the state that says so is the log's. Memory
+            # runs ahead of it, and what is refused must not have taken the timer along.
+            ground = self._ground
+            step.commit = Commit(ground.partition, ground.epoch, self.stream, self.version)
         if timer not in step.commit.timers_clear:
             step.commit.timers_clear.append(timer)
         return step
