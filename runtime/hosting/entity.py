@@ -35,15 +35,25 @@ class EntityBehaviour:
 
     def __init__(self, ground: Ground, kind: ActorType, stream: str) -> None:
         self._ground, self._kind, self.stream = ground, kind, stream
-        self._entity = Entity(kind, stream)
         self._inbox: dict[str, InboxMark] = {}
         self._trouble: ErrorInfo | None = None
+        self._made: Entity | None = None
+        try:
+            self._made = Entity(kind, stream)
+        except Exception as error:  # noqa: BLE001 - the user's __init__: its mistake is this actor's, not the node's
+            self._trouble = error_info(error)
         self.correlation_id: str | None = None
 
     @property
     def version(self) -> int:
         """The stream's version, with all steps handed out so far."""
-        return self._entity.version
+        return 0 if self._made is None else self._made.version
+
+    @property
+    def _entity(self) -> Entity:
+        if self._made is None:
+            raise Bug(f"{self.stream} can't be made")
+        return self._made
 
     @property
     def broken(self) -> bool:
@@ -53,7 +63,7 @@ class EntityBehaviour:
     @property
     def dirty(self) -> bool:
         """Whether a refused command has touched the state, which must be rebuilt then."""
-        return self._entity.dirty
+        return self._made is not None and self._made.dirty
 
     def load(self, loaded: LoadedStream, *, was_stuck: bool) -> Step:
         """Fold the events. An actor that can't be folded is listed as stuck, and changes nothing until the code can."""
@@ -61,11 +71,16 @@ class EntityBehaviour:
         if loaded.events:
             self.correlation_id = loaded.events[0].correlation_id
         try:
-            self._entity.replay(loaded.events)
+            if self._made is not None:
+                self._made.replay(loaded.events)
         except (Nondeterminism, Bug) as error:
             self._trouble = error_info(error)
-            return Step() if was_stuck else Step(self._relisted(loaded, "stuck"), stuck=self._trouble)
-        return Step(self._relisted(loaded, "active"), resumed=True) if was_stuck else Step()
+        if was_stuck == (self._trouble is not None):
+            return Step()
+        status = "active" if was_stuck else "stuck"
+        # One without events is not listed: it does not exist yet.
+        commit = self._relisted(loaded, status) if loaded.events else None
+        return Step(commit, stuck=self._trouble, resumed=was_stuck)
 
     def handle(self, item: Item) -> Step:
         """Handle one item; raises `actors.Bug` when user code raised something undeclared."""
