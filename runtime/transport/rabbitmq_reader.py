@@ -19,21 +19,24 @@ from typing import Any
 
 import aio_pika
 from aiormq.connection import TCPTransportFactory, TLSTransportFactory, TransportFactory
+from aiormq.exceptions import InvalidFrameError
 from msgspec import Struct as Record
 from pamqp import decode
 from yarl import URL
 
 _FRAME = Struct(">BHI")
-_METHOD_ID = Struct(">HH")
 _TAG = Struct(">QB")
 _CONTENT = Struct(">HHQH")
 _METHOD, _HEADER, _BODY = 1, 2, 3
-_DELIVER = (60, 60)
+_DELIVER = b"\x00\x3c\x00\x3c"
 _HEARTBEAT = b"\x08\x00\x00\x00\x00\x00\x00\xce"
 _CONTENT_TYPE, _CONTENT_ENCODING, _HEADERS, _DELIVERY_MODE = 0x8000, 0x4000, 0x2000, 0x1000
 _PRIORITY, _CORRELATION_ID, _REPLY_TO = 0x0800, 0x0400, 0x0200
 _CHUNK = 262_144
 _QUIET_SECONDS = 2.0
+_END = 0xCE
+_MOST_FRAME = 16 * 1024 * 1024  # RabbitMQ negotiates 128 KiB; a damaged length must not gather gigabytes
+_MOST_BODY = 512 * 1024 * 1024  # RabbitMQ's own highest `max_message_size`
 
 
 class Arrival(Record, gc=False):
@@ -62,14 +65,21 @@ class _Tap:
         self.arriving: Arrival | None = None
         self.pieces: list[bytes] = []
 
+    def method(self, arrival: Arrival) -> None:
+        if self.arriving is not None:
+            raise InvalidFrameError("a delivery began before the one ahead of it was complete")
+        self.arriving = arrival
+
     def header(self, arrival: Arrival) -> None:
         if arrival.missing == 0:
             self._arrived(arrival)
 
     def piece(self, arrival: Arrival, piece: bytes) -> None:
         arrival.missing -= len(piece)
+        if arrival.missing < 0:
+            raise InvalidFrameError("a message is longer than its header says")
         self.pieces.append(piece)
-        if arrival.missing <= 0:
+        if arrival.missing == 0:
             arrival.body = self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
             self.pieces.clear()
             self._arrived(arrival)
@@ -108,7 +118,13 @@ class DeliveryReader:
         return self._at >= len(self._data) and self._reader.at_eof()
 
     async def readexactly(self, count: int) -> bytes:
-        """Give the next bytes that are not a tapped delivery; raises `IncompleteReadError` as a stream does."""
+        """Give the next bytes that are not a tapped delivery.
+
+        Raises `IncompleteReadError` as a stream does, and `InvalidFrameError` for what no broker sends. Both end the
+        connection, and what was not acked comes again over the next one.
+        """
+        if count > _MOST_FRAME:
+            raise InvalidFrameError(f"a frame of {count} bytes; expected at most {_MOST_FRAME}")
         if self._step == 0:
             await self._take_deliveries()
         self._step = (self._step + 1) % 3
@@ -152,15 +168,19 @@ class DeliveryReader:
                     return True
                 start, end = at + 7, at + 7 + length
                 if end >= size:
+                    if length > _MOST_FRAME:
+                        raise InvalidFrameError(f"a frame of {length} bytes; expected at most {_MOST_FRAME}")
                     return False
+                if data[end] != _END:
+                    raise InvalidFrameError(f"a frame ends with 0x{data[end]:02x}, not with 0x{_END:02x}")
                 if kind == _METHOD:
-                    if _METHOD_ID.unpack_from(data, start) != _DELIVER:
+                    if data[start : start + 4] != _DELIVER:
                         return True
-                    tap.arriving = _read_deliver(data, start + 4)
+                    tap.method(_read_deliver(data, start + 4, end))
                 elif tap.arriving is None:
                     return True  # the content of something else, such as a basic.get
                 elif kind == _HEADER:
-                    _read_properties(tap.arriving, data, start)
+                    _read_properties(tap.arriving, data, start, end)
                     tap.header(tap.arriving)
                 else:
                     tap.piece(tap.arriving, data[start:end])
@@ -170,16 +190,34 @@ class DeliveryReader:
             self._at = at
 
 
-def _read_deliver(data: bytes, at: int) -> Arrival:
-    at += 1 + data[at]  # consumer tag
-    tag, redelivered = _TAG.unpack_from(data, at)
-    at += 9
-    at += 1 + data[at]  # exchange
-    key = _text(data, at)
+def _read_deliver(data: bytes, at: int, end: int) -> Arrival:
+    try:
+        at += 1 + data[at]  # consumer tag
+        tag, redelivered = _TAG.unpack_from(data, at)
+        at += 9
+        at += 1 + data[at]  # exchange
+        key = _text(data, at)
+    except (IndexError, error) as damage:
+        raise InvalidFrameError(f"a delivery can't be read: {damage}") from damage
+    if at + 1 + data[at] > end:
+        raise InvalidFrameError("a delivery is longer than its frame")
     return Arrival(tag, bool(redelivered), key)
 
 
-def _read_properties(arrival: Arrival, data: bytes, at: int) -> None:
+def _read_properties(arrival: Arrival, data: bytes, at: int, end: int) -> None:
+    if arrival.missing:
+        raise InvalidFrameError("a message has two headers")
+    try:
+        at = _properties(arrival, data, at)
+    except (IndexError, error) as damage:
+        raise InvalidFrameError(f"a message's properties can't be read: {damage}") from damage
+    if at > end:
+        raise InvalidFrameError("a message's properties are longer than their frame")
+    if arrival.missing > _MOST_BODY:
+        raise InvalidFrameError(f"a message of {arrival.missing} bytes; expected at most {_MOST_BODY}")
+
+
+def _properties(arrival: Arrival, data: bytes, at: int) -> int:
     _, _, arrival.missing, flags = _CONTENT.unpack_from(data, at)
     at += 14
     if flags & _CONTENT_TYPE:
@@ -199,6 +237,8 @@ def _read_properties(arrival: Arrival, data: bytes, at: int) -> None:
         at += 1 + data[at]
     if flags & _REPLY_TO:
         arrival.reply_to = _text(data, at)
+        at += 1 + data[at]
+    return at
 
 
 def _text(data: bytes, at: int) -> str:
@@ -207,10 +247,12 @@ def _text(data: bytes, at: int) -> str:
 
 
 def _headers(table: bytes) -> dict[str, Any] | None:
-    """Read a publisher's headers. Nothing that matters stands in one that can't be read."""
+    """Read a publisher's headers. Nothing that matters stands in one that can't be read: a date beyond the calendar,
+    tables nested deeper than Python goes. An error here would end the connection, again and again.
+    """
     try:
         return decode.field_table(table)[1]
-    except (ValueError, KeyError, IndexError, error):
+    except (ValueError, LookupError, ArithmeticError, TypeError, OSError, RecursionError, error):
         return None
 
 

