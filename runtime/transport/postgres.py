@@ -153,7 +153,14 @@ class PostgresTransport:
         return await connect(self._dsn, name="perdure publish", timeout=self._patience)
 
     async def _connect_consumer(self) -> asyncpg.Connection:
-        return await connect(self._dsn, name="perdure consume", timeout=self._patience, **_CONSUMER_SETTINGS)
+        # Within the session's life: a server that falls silent must not leave its consumers waiting for one answer.
+        return await connect(
+            self._dsn,
+            name="perdure consume",
+            timeout=self._patience,
+            command_timeout=self._ttl,
+            **_CONSUMER_SETTINGS,
+        )
 
     @asynccontextmanager
     async def _brief_connection(self) -> AsyncIterator[asyncpg.Connection]:

@@ -36,8 +36,10 @@ def reason(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-async def connect(dsn: str, *, name: str, timeout: float, **settings: str) -> asyncpg.Connection:
-    """Open a connection with these server settings.
+async def connect(
+    dsn: str, *, name: str, timeout: float, command_timeout: float | None = None, **settings: str
+) -> asyncpg.Connection:
+    """Open a connection with these server settings, whose statements may take `command_timeout` seconds.
 
     Raises:
         CredentialsRefused: the server does not know the user, the password or the database.
@@ -45,7 +47,10 @@ async def connect(dsn: str, *, name: str, timeout: float, **settings: str) -> as
     """
     try:
         return await asyncpg.connect(
-            dsn, timeout=timeout, server_settings={"application_name": name, "jit": "off", **settings}
+            dsn,
+            timeout=timeout,
+            command_timeout=command_timeout,
+            server_settings={"application_name": name, "jit": "off", **settings},
         )
     except _REFUSED as error:
         raise CredentialsRefused(f"Postgres refuses {describe(dsn)}: {error}; check the database URL") from error

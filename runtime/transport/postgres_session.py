@@ -18,7 +18,7 @@ from uuid import uuid4
 import asyncpg
 
 from runtime.transport import postgres_sql as sql
-from runtime.transport.port import Delivery, Destination, SubscriptionLost
+from runtime.transport.port import Delivery, Destination, SubscriptionLost, TransportUnavailable
 from runtime.transport.postgres_connection import CONNECTION_LOST, reason, refused
 from runtime.transport.postgres_subscription import PostgresSubscription
 from runtime.transport.queues import DEAD, missing_queue
@@ -60,6 +60,9 @@ class PostgresSession:
                 await connection.execute(sql.LOCK_SESSION, sql.LOCK_CLASS, number)
             if replaces is not None:
                 await connection.execute(sql.RETIRE, [replaces])
+        except CONNECTION_LOST as error:
+            connection.terminate()
+            raise TransportUnavailable(f"the connection was lost: {reason(error)}") from error
         except asyncpg.PostgresError as error:
             connection.terminate()
             raise refused(error) from error
