@@ -109,11 +109,14 @@ def _command_received(ledger: Ledger, event: CommandReceived) -> None:
 
 
 def _command_completed(ledger: Ledger, event: CommandCompleted) -> None:
-    ledger.commands[event.id].outcome = Outcome(result=event.result)
+    # Unknown in a journal that was damaged only. Replay says so; the ledger goes on, as with every other event.
+    if (taken := ledger.commands.get(event.id)) is not None:
+        taken.outcome = Outcome(result=event.result)
 
 
 def _command_failed(ledger: Ledger, event: CommandFailed) -> None:
-    ledger.commands[event.id].outcome = Outcome(error=event.error)
+    if (taken := ledger.commands.get(event.id)) is not None:
+        taken.outcome = Outcome(error=event.error)
 
 
 def _run_completed(ledger: Ledger, event: RunCompleted) -> None:
