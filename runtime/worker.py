@@ -114,6 +114,7 @@ class Worker:
     def _take(self, delivery: Delivery, subscription: Subscription) -> None:
         try:
             message = decode_task(delivery.body)
+            split_stream(message.stream)  # its outcome must have somewhere to go
         except InvalidInput as error:
             log.error("not a task", queue=delivery.key, error=str(error))
             subscription.dead_letter(delivery)
