@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
+import structlog
 from msgspec import Struct
 
 from eventstore import Commit, CommitRefused, StaleEpoch, StoreError, StoreUnavailable
@@ -14,6 +15,8 @@ from runtime.committer import Committer
 from runtime.hosting.schedule import Schedule
 
 AGAIN = timedelta(seconds=1)
+
+log = structlog.get_logger("perdure.partition")
 
 
 class OwnUnit(Struct, eq=False):
@@ -36,6 +39,10 @@ class OwnUnit(Struct, eq=False):
             (self.unknown or partial(self.commits.again, self))()
         elif self.refused is not None and isinstance(error, CommitRefused):
             self.refused()
+        else:
+            log.error("the partition's own commit was refused", partition=self.commit.partition, error=str(error))
+            if self.unknown is not None:
+                self.unknown()  # whoever makes such commits anew must not wait for this one for ever
 
 
 class OwnCommits:
