@@ -20,8 +20,9 @@ import structlog
 from msgspec import Raw
 
 from actors import Actor, InvalidInput, PayloadRefused, RunFailed, UnknownName, Workflow
-from actors.codec import decode_any, encode
+from actors.codec import decode_any, decoder, encode
 from actors.definition import ActorType, WorkflowType
+from actors.journal import ErrorInfo
 from actors.names import stream_name
 from actors.signature import Signature
 from eventstore import EventStore, ListedExecution
@@ -156,7 +157,7 @@ class Client:
         """
         message = self._start(type, id, args, kwargs, input, command_id, correlation_id, ReplyWhen.ACCEPTED)
         reply = await self._request(message, timeout)
-        return bool(_value(reply)["created"])
+        return _created(_raw(reply)).created
 
     async def execute(
         self,
@@ -445,11 +446,18 @@ def _name(type: Address) -> str:
 def _raw(reply: Reply) -> Raw:
     if reply.error is not None:
         raise command_error(reply.status, reply.error)
+    if reply.status is not Status.OK:
+        raise command_error(reply.status, ErrorInfo("", "the answer tells no reason"))
     return reply.result if isinstance(reply.result, Raw) else Raw(b"null")
 
 
-def _value(reply: Reply) -> Any:
-    return msgspec.json.decode(_raw(reply))
+class _Created(msgspec.Struct):
+    """What answers a start."""
+
+    created: bool
+
+
+_created: Callable[[Raw], _Created] = decoder(_Created)
 
 
 __all__ = ["Address", "Client", "NotFound"]

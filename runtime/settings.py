@@ -37,8 +37,25 @@ class Settings(Struct, frozen=True, kw_only=True):
         for name in ("lease_ttl", "prefetch", "activations", "idle", "task_concurrency", "sweep_after", "inbox_days"):
             if getattr(self, name) <= 0:
                 raise ConfigurationError(f"{variable(name)} must be above 0, it is {getattr(self, name)}")
+        for name, most in _MOST.items():
+            if not 0 <= getattr(self, name) <= most:  # so written that NaN is outside, too
+                raise ConfigurationError(
+                    f"{variable(name)} must be between 0 and {most:,}, it is {getattr(self, name)}"
+                )
         if self.partitions is not None and not 1 <= self.partitions <= 1024:
             raise ConfigurationError(f"{variable('partitions')} must be between 1 and 1024, it is {self.partitions}")
+
+
+# Prefetch counts are 16 bits wide in AMQP; longer times overflow the calendar of Python or Postgres.
+_MOST = {
+    "lease_ttl": 1_000_000_000,
+    "idle": 1_000_000_000,
+    "sweep_after": 1_000_000_000,
+    "inbox_days": 100_000,
+    "shutdown_grace": 1_000_000_000,
+    "prefetch": 65_535,
+    "task_concurrency": 65_535,
+}
 
 
 def variable(field: str) -> str:
