@@ -82,9 +82,11 @@ class RabbitMQSubscription:
     async def close(self) -> None:
         """Send the acks that are due and close the channel, which hands the rest back; safe to call twice."""
         channel = self._channel
-        if self._lost is not None or channel is None:
+        if channel is None or channel.is_closed:
+            self.lose("the subscription was closed")
             return
-        frames = self._take_frames()
+        # Lost already, and the channel open: the broker took the consumer away, or an earlier close was cancelled.
+        frames = self._take_frames() if self._lost is None else b""
         self.lose("the subscription was closed")
         try:
             async with asyncio.timeout(_CLOSE_SECONDS):

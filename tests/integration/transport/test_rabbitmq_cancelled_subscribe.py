@@ -42,3 +42,34 @@ async def test_a_cancelled_subscribe_does_not_keep_the_queue(
     assert bodies(await collect(subscription, 1, seconds=5)) == [b"for the owner"]
     await loser.close()
     await owner.close()
+
+
+async def test_a_cancelled_close_is_made_good_by_the_next(
+    fresh_vhost: Callable[[], Awaitable[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the channel would stay, and with it the consumer that keeps the queue."""
+    url = await fresh_vhost()
+    loser, owner = RabbitMQTransport(url, settle=0), RabbitMQTransport(url, settle=0)
+    await loser.open()
+    await owner.open()
+    await loser.declare(Topology(1))
+    given_up = await loser.subscribe(Destination.COMMANDS, "0", prefetch=10, exclusive=True)
+
+    async def wait_for_ever(_: Channel) -> None:
+        closing.set()
+        await asyncio.Event().wait()
+
+    closing = asyncio.Event()
+    monkeypatch.setattr(Channel, "close", wait_for_ever)
+    first = asyncio.create_task(given_up.close())
+    await closing.wait()
+    first.cancel()
+    await asyncio.wait([first])
+    monkeypatch.undo()
+    await given_up.close()
+
+    subscription = await owner.subscribe(Destination.COMMANDS, "0", prefetch=10, exclusive=True)
+    await owner.publish([Message(Destination.COMMANDS, "0", b"for the owner")])
+    assert bodies(await collect(subscription, 1, seconds=5)) == [b"for the owner"]
+    await loser.close()
+    await owner.close()
