@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import hypothesis
 
 TIMES = int(os.environ.get("PERDURE_FUZZ", "1"))
 
 
-def effort(examples: int) -> Any:
+def effort(examples: int) -> hypothesis.settings:
     """Settings for one test: so many examples, or PERDURE_FUZZ times as many of other ones."""
     return hypothesis.settings(
         max_examples=examples * TIMES,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 Pairs = list[tuple[Any, Any]]  # a JSON object that may hold a key twice
@@ -104,7 +105,7 @@ def _places(tree: Any, places: list[Callable[[random.Random], None]]) -> None:
         node = stack.pop()
         items: list[Any] = node.pairs if isinstance(node, Obj) else node if isinstance(node, list) else []
         for index, item in enumerate(items):
-            places.append(lambda chance, node=node, items=items, index=index: _change(node, items, index, chance))
+            places.append(partial(_change, node, items, index))
             stack.append(item[1] if isinstance(node, Obj) else item)
 
 

@@ -77,7 +77,7 @@ class Clerk(Actor):
     @command
     def file(self, sheet: Sheet, tags: set[Any] = set(), extra: Any = None) -> int:  # noqa: B006  never changed
         if sheet.line.count < 0:
-            raise Rejected("a negative count", left=sheet.line.count)
+            raise Rejected("a negative count", {"left": sheet.line.count})
         if sheet.line.count == 13:
             raise ValueError("unlucky")
         self.emit(Filed(sheet))

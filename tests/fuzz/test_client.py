@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from functools import partial
 from typing import Any
 
 import pytest
@@ -77,6 +78,10 @@ def test_hostile_arguments_raise_typed_errors(made: list[dict[str, Any]]) -> Non
     simulate(story, office())
 
 
+def _asked(client: Client, asking: asyncio.Future[None]) -> bool:
+    return bool(client._waiting) or asking.done()
+
+
 @effort(40)
 @given(st.integers(0, 2**48))
 def test_hostile_answers_raise_typed_errors(seed: int) -> None:
@@ -104,7 +109,7 @@ def test_hostile_answers_raise_typed_errors(seed: int) -> None:
                 if verb == "call":
                     call["input"] = {"by": 1}
                 asking = asyncio.ensure_future(_make(client, call))
-                await world.until(lambda: client._waiting or asking.done())
+                await world.until(partial(_asked, client, asking))
                 for correlation_id in list(client._waiting):
                     body = mutated(replies(), chance.getrandbits(48))
                     broker.put(Message(Destination.REPLIES, client._address, body, correlation_id=correlation_id))
