@@ -81,7 +81,7 @@ def surprises(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
-@effort(6)
+@effort(20)
 @given(st.integers(0, 2**32))
 def test_node_outlives_whatever_it_is_sent(surprises: list[str], seed: int) -> None:
     """Mutated messages of every kind: each is answered, kept or put aside, and every partition goes on."""
