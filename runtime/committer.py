@@ -13,7 +13,7 @@ from typing import Protocol
 
 import structlog
 
-from eventstore import Commit, EventStore, StoreError, StoreUnavailable
+from eventstore import Commit, EventStore, StoreError, UnserialisableInput
 from runtime.consuming import pause
 
 MAX_EVENTS = 2_000  # of one flush; keeps a flush, and what a failed one costs, small
@@ -93,15 +93,15 @@ class Committer:
         try:
             errors = await self._store.commit([unit.commit for unit in batch])
             self._failures = 0
-        except StoreUnavailable as error:
+        except UnserialisableInput as error:
+            # Nothing was written. It can only be one unit's fault: find it by writing each alone.
+            errors = [error] if len(batch) == 1 else await self._one_by_one(batch)
+        except StoreError as error:
             log.warning("commit unknown", turns=len(batch), error=str(error))
             errors = [error] * len(batch)
             # All of it is handled and handed in again at once, so a store that can read but not write would be stormed.
             await asyncio.sleep(pause(self._failures, self._jitter()))
             self._failures += 1
-        except StoreError as error:
-            # Nothing was written. It can only be one unit's fault: find it by writing each alone.
-            errors = [error] if len(batch) == 1 else await self._one_by_one(batch)
         for unit, outcome in zip(batch, errors, strict=True):
             unit.settle(outcome)
         self._flushed()

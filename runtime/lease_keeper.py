@@ -17,7 +17,7 @@ from datetime import timedelta
 
 import structlog
 
-from eventstore import Lease, Leases, Membership, StoreUnavailable
+from eventstore import Lease, Leases, Membership, StoreError
 from runtime.clock import Clock, monotonic
 
 BEATS = 4  # in the time of a lease
@@ -59,7 +59,7 @@ class LeaseKeeper:
         while True:
             try:
                 await self.beat()
-            except (StoreUnavailable, TimeoutError) as error:
+            except (StoreError, TimeoutError) as error:
                 log.warning("no heartbeat", node=self.node, error=str(error) or "timed out")
                 if not self.current:
                     for partition in list(self.owned):
@@ -67,7 +67,7 @@ class LeaseKeeper:
             await asyncio.sleep(self._ttl / BEATS)
 
     async def beat(self) -> None:
-        """Renew, look around, and move towards the fair share. Raises `StoreUnavailable`, `TimeoutError`."""
+        """Renew, look around, and move towards the fair share. Raises `StoreError`, `TimeoutError`."""
         sent = monotonic()
         ttl = timedelta(seconds=self._ttl)
         async with asyncio.timeout(self._ttl / 2):
@@ -139,7 +139,7 @@ class LeaseKeeper:
                 del self.owned[partition]
                 await self._leases.release(self.node, [lease])
                 log.info("partition handed over", node=self.node, partition=partition, epoch=lease.epoch)
-        except StoreUnavailable as error:  # the next beat finds it as a stray
+        except StoreError as error:  # the next beat finds it as a stray
             log.warning("lease not released yet", node=self.node, partition=partition, error=str(error))
         finally:
             self._handing_over.pop(partition).set()

@@ -39,7 +39,7 @@ from eventstore import (
 )
 from runtime.hosting.entity import EntityBehaviour
 from runtime.hosting.ground import answers
-from runtime.hosting.item import Item, LocalDone, Step, Wake
+from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
 from runtime.hosting.workflow import WorkflowBehaviour
 from runtime.messages import Reply, Send, Start, Status
 
@@ -122,8 +122,14 @@ class Activation:
         """Go on with what was read."""
         if self.phase is not Phase.LOADING:
             return
+        try:
+            step = self.behaviour.load(stream, was_stuck=self.stream in self.host.stuck)
+        except Exception as error:
+            # Not the user's code, or the behaviour would have told it: whatever it is, the partition goes on.
+            log.exception("stream could not be loaded", actor=self.stream)
+            self._not_loaded(error_info(error))
+            return
         self.phase = Phase.ACTIVE
-        step = self.behaviour.load(stream, was_stuck=self.stream in self.host.stuck)
         # A local task that ended while its turn was lost waits in the mailbox: it must not run twice for that.
         ended = {item.content.call.task for item in self.mailbox if isinstance(item.content, LocalDone)}
         step.local_calls = [call for call in step.local_calls if call.task not in ended]
@@ -148,6 +154,22 @@ class Activation:
         self.mailbox.clear()
         self.behaviour.dispose()
         return items
+
+    def _not_loaded(self, error: ErrorInfo) -> None:
+        """Try again in a moment; who has waited for several tries is put aside."""
+        waiting, self.mailbox = self.mailbox, deque()
+        for item in waiting:
+            item.attempts += 1
+            if item.attempts < MAX_ATTEMPTS:
+                self.mailbox.append(item)
+            else:
+                self._quarantine(item, error)
+        if not self.mailbox:
+            self.host.forget(self)
+            return
+        self.behaviour.dispose()
+        self.behaviour = self._fresh()
+        self.host.load_later(self)
 
     # -- handling ---------------------------------------------------------------------------------------------
 
@@ -200,6 +222,8 @@ class Activation:
         )
         reply = Reply(Status.QUARANTINED, error=note)
         marks: list[InboxMark] = []
+        if isinstance(item.content, TimerDue):
+            self.host.timers.cleared([item.content.timer])  # its row is still there: the next sweep takes it up again
         if isinstance(item.content, Send) and isinstance(self.behaviour, EntityBehaviour):
             marks = self.behaviour.quarantined(item.content, reply)
         self.host.quarantine.put(

@@ -57,7 +57,7 @@ class PartitionHost:
         self.schedule = schedule = Schedule(ground.clock)
         self.stuck = StuckInstances(ground.clock, schedule, self._wake)
         self.outbox = Outbox(self.partition, ground.clock, services.publisher, services.republish_after, schedule)
-        self._timers = Timers(self.partition, ground.clock, schedule, self._fire)
+        self.timers = Timers(self.partition, ground.clock, schedule, self._fire)
         self._commits = OwnCommits(services.committer, ground.clock, schedule, self.fenced)
         self.quarantine = Quarantine(services, ground, self._commits)
         self._marking = False
@@ -122,6 +122,10 @@ class PartitionHost:
     def load(self, activation: Activation) -> None:
         """Read an activation's stream."""
         self._services.loader.add(activation)
+
+    def load_later(self, activation: Activation) -> None:
+        """Read an activation's stream after a moment."""
+        self.schedule.add(self.ground.clock.now() + LOOK_AGAIN, partial(self.load, activation))
 
     def commit(self, unit: TurnUnit) -> None:
         """Hand a turn to the group commit."""
@@ -208,7 +212,7 @@ class PartitionHost:
         """Look into the database for what is due soon or was left undone. Raises `StoreError`."""
         self.sweep_soon = False
         seen_all_messages = await self.outbox.sweep(self._services.store, WINDOW)
-        seen_all_timers = await self._timers.look(self._services.store)
+        seen_all_timers = await self.timers.look(self._services.store)
         self.sweep_soon = self.sweep_soon or not (seen_all_messages and seen_all_timers)
 
     def tidy(self, idle: float, most: int) -> None:
@@ -263,9 +267,9 @@ class PartitionHost:
         if commit.outbox_remove:
             self.outbox.closed(commit.outbox_remove)
         if commit.timers_set:
-            self._timers.set(commit.timers_set)
+            self.timers.set(commit.timers_set)
         if commit.timers_clear:
-            self._timers.cleared(commit.timers_clear)
+            self.timers.cleared(commit.timers_clear)
 
     def _fire(self, timer: TimerKey) -> None:
         type_, id_ = split_stream(timer.stream)

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import structlog
 
-from eventstore import EventStore, LoadedStream, LoadRequest, StoreUnavailable
+from eventstore import EventStore, LoadedStream, LoadRequest, StoreError
 
 MAX_STREAMS = 200  # of one read: bounds the memory and the time of a mass activation
 
@@ -53,7 +53,7 @@ class Loader:
             batch = [self._wanted.popleft() for _ in range(min(MAX_STREAMS, len(self._wanted)))]
             try:
                 loaded = await self._store.load([activation.load_request() for activation in batch])
-            except StoreUnavailable as error:
+            except StoreError as error:
                 self._wanted.extendleft(reversed(batch))
                 failures += 1
                 log.warning("streams can't be read yet", streams=len(self._wanted), error=str(error))
@@ -64,3 +64,6 @@ class Loader:
                 self._arrived.clear()
             for activation, stream in zip(batch, loaded, strict=True):
                 activation.loaded(stream)
+                await asyncio.sleep(
+                    0
+                )  # a long journal takes long to replay, and heartbeats must get through between two

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 
 import structlog
 
-from eventstore import StoreUnavailable
+from eventstore import StoreError
 from runtime.clock import monotonic
 from runtime.consuming import consume, pause
 from runtime.hosting.host import PartitionHost
@@ -81,7 +81,7 @@ class PartitionService:
             try:
                 await self.host.recover()
                 break
-            except StoreUnavailable as error:
+            except StoreError as error:
                 failures += 1
                 log.warning("not recovered yet", partition=self.host.partition, error=str(error))
                 await asyncio.sleep(pause(failures, self._jitter()))
@@ -128,7 +128,7 @@ class PartitionService:
             await store.forget_attempts(partition, [key])
         except TimeoutError:
             log.warning("a redelivered message takes long", partition=partition)
-        except StoreUnavailable as error:
+        except StoreError as error:
             raise SubscriptionLost(f"the store can't count attempts: {error}") from error
 
     async def _tend(self) -> None:
@@ -149,7 +149,7 @@ class PartitionService:
     async def _sweep(self) -> None:
         try:
             await self.host.sweep()
-        except StoreUnavailable as error:
+        except StoreError as error:
             self.host.sweep_soon = True
             log.warning("not swept", partition=self.host.partition, error=str(error))
 
