@@ -168,8 +168,6 @@ class WorkflowBehaviour:
                 return Step(replies=answers(item, reply_for(taken.outcome)))
             if (broken := self._execution.broken) is not None:
                 return Step(replies=answers(item, _stuck(self.stream, broken)))
-            if (broken := self._execution.broken) is not None:
-                return Step(replies=answers(item, _stuck(self.stream, broken)))
             self._ground.waiters.add(self.stream, message.command_id, item.reply_to)
             return Step()
         if (refused := self._refusal(message)) is not None:
