@@ -387,7 +387,7 @@ class Client:
             destination, key = Destination.INGRESS, f"{content.type}.{content.id}"
         else:
             destination, key = Destination.COMMANDS, str(partition_of(content.stream, self._partitions))
-        message = Message(destination, key, encode_message(content), reply_to, correlation_id)
+        message = Message(destination, key, _encoded(content), reply_to, correlation_id)
         try:
             async with asyncio.timeout(None if end is None else max(0.0, end - monotonic())):
                 await self._publisher.publish(message)
@@ -437,6 +437,13 @@ class Client:
 
     def _typed(self, raw: Raw, signature: Signature | None) -> Any:
         return decode_any(raw) if signature is None else signature.decode_result(raw)
+
+
+def _encoded(content: Inbound) -> bytes:
+    try:
+        return encode_message(content)
+    except UnicodeEncodeError as error:
+        raise CommandInvalid(f"ids and names are text that UTF-8 can carry: {error}", "InvalidInput") from error
 
 
 def _name(type: Address) -> str:
