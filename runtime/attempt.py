@@ -12,6 +12,7 @@ from actors import InvalidInput, Task, TaskContext
 from actors.failures import error_info
 from actors.journal import ErrorInfo
 from actors.task import enter_task
+from runtime.time_limit import TimeLimits
 
 
 class Attempt(Struct):
@@ -22,20 +23,20 @@ class Attempt(Struct):
     retryable: bool = True
 
 
-async def run_attempt(task: Task[..., Any], input: Raw | bytes, context: TaskContext) -> Attempt:
+async def run_attempt(task: Task[..., Any], input: Raw | bytes, context: TaskContext, limits: TimeLimits) -> Attempt:
     """Run a task's function once. Whatever it raises becomes an `Attempt`; only our own cancellation is the caller's."""
     try:
         arguments = task.signature.decode(input)
     except InvalidInput as error:
         return Attempt(error=error_info(error), retryable=False)
     enter_task(context)
-    limit = asyncio.timeout(task.timeout)
+    limit = limits.of(task.timeout)
     try:
-        async with limit:
+        with limit:
             value = await task.function(**arguments)
         return Attempt(result=Raw(task.signature.encode_result(value)))
     except TimeoutError as error:
-        if limit.expired():
+        if limit.expired:
             return Attempt(error=ErrorInfo("TaskTimeout", f"{task.name} did not end within {task.timeout:g} s"))
         return _failed(task, error)
     except (KeyboardInterrupt, GeneratorExit):

@@ -17,15 +17,18 @@ class Clock:
         self._seen = datetime.min.replace(tzinfo=UTC)
         self._at = 0.0
         self._last = self._seen
+        self._last_at = -1.0  # the loop's time that `_last` is for: a busy loop asks many times at one moment
 
     def set(self, now: datetime) -> None:
         """Take over what the database's clock said just now."""
-        self._seen, self._at = now, monotonic()
+        self._seen, self._at, self._last_at = now, monotonic(), -1.0
 
     def now(self) -> datetime:
         """Give the database's time, in UTC; only after the first `set`."""
-        moment = self._seen + timedelta(seconds=monotonic() - self._at)
-        self._last = max(self._last, moment)
+        at = monotonic()
+        if at != self._last_at:
+            self._last = max(self._last, self._seen + timedelta(seconds=at - self._at))
+            self._last_at = at
         return self._last
 
 

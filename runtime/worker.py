@@ -25,6 +25,7 @@ from runtime.errors import ConfigurationError
 from runtime.messages import TaskMessage, TaskOutcome, decode_task, encode_message
 from runtime.publisher import Publisher
 from runtime.settings import Settings
+from runtime.time_limit import TimeLimits
 from runtime.transport.port import (
     Delivery,
     Destination,
@@ -73,6 +74,7 @@ class Worker:
                 )
         self._jitter = jitter
         self._publisher = Publisher(transport)
+        self._limits = TimeLimits()
         self._running: set[asyncio.Task[None]] = set()
         self._subscriptions: dict[str, Subscription] = {}
 
@@ -146,7 +148,7 @@ class Worker:
         context = TaskContext(
             message.key, message.stream, message.task, message.attempt, deadline(task), message.correlation_id
         )
-        return await run_attempt(task, message.input, context)
+        return await run_attempt(task, message.input, context, self._limits)
 
     async def _tell(self, outcome: Message) -> None:
         """Publish an outcome, again and again: the work is done, so its result must not be lost for a broker's hiccup."""

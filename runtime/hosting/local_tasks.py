@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from actors import Task, TaskContext
-from actors.names import split_stream
 from actors.turn import LocalCall
 from runtime.attempt import Attempt, deadline, run_attempt
 from runtime.hosting.item import Item, LocalDone
+from runtime.time_limit import TimeLimits
 
 
 class LocalTasks:
@@ -19,6 +19,7 @@ class LocalTasks:
 
     def __init__(self, receive: Callable[[str, Item], None], jitter: Callable[[], float] = random.random) -> None:
         self._receive, self._jitter = receive, jitter
+        self._limits = TimeLimits()
         self._running: dict[str, set[asyncio.Task[None]]] = {}
 
     def run(self, task: Task[..., Any], call: LocalCall, stream: str, correlation_id: str | None) -> None:
@@ -43,13 +44,13 @@ class LocalTasks:
         while True:
             number += 1
             context = TaskContext(f"{stream}#{call.task}", stream, call.task, number, deadline(task), correlation_id)
-            attempt = await run_attempt(task, call.input, context)
+            attempt = await run_attempt(task, call.input, context, self._limits)
             delay = self._delay(task, attempt, number)
             if delay is None:
                 break
             await asyncio.sleep(delay)
         self._forget(stream)
-        type_, id_ = split_stream(stream)
+        type_, _, id_ = stream.partition("/")  # a stream that runs a task is well named
         self._receive(
             stream,
             Item(LocalDone(type=type_, id=id_, call=call, attempts=number, result=attempt.result, error=attempt.error)),
