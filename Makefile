@@ -4,6 +4,7 @@
 #   ARGS=--json         passed on to `perdure demo` or `perdure bench`
 #   TESTS=tests/unit    what `make test` runs; all of it by default
 #   JOBS=2              how many processes run the tests
+#   MINUTES=60          how long `make soak` takes; ARGS='--seed 7' repeats the faults of a run
 
 SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
@@ -11,12 +12,13 @@ MAKEFLAGS += --no-print-directory
 export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help venv servers test check demo demo-rabbitmq bench clean
+.PHONY: help venv servers test test-faults soak check demo demo-rabbitmq bench clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 TESTS ?= tests
 JOBS ?= 2
+MINUTES ?= 60
 
 help: ## Show this list
 	grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | while IFS="$$(printf '\t')" read -r name what; do \
@@ -36,6 +38,14 @@ bench: venv .venv/.bench ## Measure speed on private servers that wait for the d
 test: venv check ## Check the code and run every test on real private servers
 	.ci/servers PERDURE_TEST
 	$(BIN)/pytest -q -n $(JOBS) $(TESTS)
+
+test-faults: venv ## Kill, stop, cut and purge everything for six minutes, and count what was lost
+	.ci/servers PERDURE_FAULTS >&2
+	$(BIN)/python -m tests.faults $(ARGS)
+
+soak: venv ## The same for MINUTES=60
+	.ci/servers PERDURE_FAULTS >&2
+	$(BIN)/python -m tests.faults --minutes $(MINUTES) $(ARGS)
 
 check: venv ## Lint, format, types and import contracts
 	$(BIN)/ruff check --quiet .

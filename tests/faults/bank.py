@@ -1,0 +1,216 @@
+"""What the fault suite runs: a bank whose transfers are sagas, tallies, and errands that use all that a workflow can."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from typing import Any
+
+from msgspec import Struct
+
+from actors import Actor, App, Failure, Rejected, Retry, Workflow, command, event, query, task, task_context
+from tests.faults.worker_links import bank_call, keep_effect
+
+ACCOUNTS = 200
+OPENING = 1_000
+TALLIES = 60
+CLOSED_EVERY = 10  # of the accounts takes no deposits, so transfers to it are refunded
+SOON = Retry(first_delay=0.1, max_delay=2.0)  # for ever: servers come back
+NEEDED = 2  # approvals that an errand waits for
+
+
+class Refused(Failure):
+    """The bank said no."""
+
+
+class Opened(Struct):
+    amount: int
+
+
+class Deposited(Struct):
+    amount: int
+
+
+class Withdrawn(Struct):
+    amount: int
+
+
+class Balance(Struct):
+    value: int = 0
+    moves: int = 0
+
+
+class Account(Actor):
+    """Every command emits one event, and answers how many there have been."""
+
+    state: Balance
+
+    @command
+    def open(self, amount: int) -> int:
+        self.emit(Opened(amount))
+        return self.state.moves
+
+    @command
+    def deposit(self, amount: int) -> int:
+        if is_closed(self.id):
+            raise Rejected(f"account {self.id} is closed")
+        self.emit(Deposited(amount))
+        return self.state.moves
+
+    @command
+    def refund(self, amount: int) -> int:
+        self.emit(Deposited(amount))
+        return self.state.moves
+
+    @command
+    def withdraw(self, amount: int) -> int:
+        if amount > self.state.value:
+            raise Rejected(f"only {self.state.value} left")
+        self.emit(Withdrawn(amount))
+        return self.state.moves
+
+    @event
+    def opened(self, e: Opened) -> None:
+        self.state.value += e.amount
+        self.state.moves += 1
+
+    @event
+    def deposited(self, e: Deposited) -> None:
+        self.state.value += e.amount
+        self.state.moves += 1
+
+    @event
+    def withdrawn(self, e: Withdrawn) -> None:
+        self.state.value -= e.amount
+        self.state.moves += 1
+
+    @query
+    def view(self) -> list[int]:
+        return [self.state.value, self.state.moves]
+
+
+class Added(Struct):
+    amount: int
+    memo: str
+
+
+class Total(Struct):
+    amount: int = 0
+    count: int = 0
+
+
+class Tally(Actor):
+    """Counts; answers how many additions there have been."""
+
+    state: Total
+
+    @command
+    def add(self, amount: int, memo: str = "") -> int:
+        self.emit(Added(amount, memo))
+        return self.state.count
+
+    @command
+    def explode(self, memo: str = "") -> int:
+        raise ZeroDivisionError("this handler is broken on purpose")
+
+    @event
+    def added(self, e: Added) -> None:
+        self.state.amount += e.amount
+        self.state.count += 1
+
+    @query
+    def view(self) -> list[int]:
+        return [self.state.amount, self.state.count]
+
+
+@task(queue="bank", retry=SOON, timeout=8, raises=(Refused,))
+async def withdraw(account: str, amount: int) -> int:
+    moves: int = await bank_call(Account, account, "withdraw", amount, Refused)
+    return moves
+
+
+@task(queue="bank", retry=SOON, timeout=8, raises=(Refused,))
+async def deposit(account: str, amount: int) -> int:
+    moves: int = await bank_call(Account, account, "deposit", amount, Refused)
+    return moves
+
+
+@task(queue="bank", retry=SOON, timeout=8)
+async def refund(account: str, amount: int) -> int:
+    moves: int = await bank_call(Account, account, "refund", amount, Refused)
+    return moves
+
+
+class Transfer(Workflow):
+    """A saga: what was taken is given back when it can't be delivered."""
+
+    def __init__(self) -> None:
+        self.ended = ""
+
+    async def run(self, source: str, target: str, amount: int) -> str:
+        self.ended = await self._move(source, target, amount)
+        return self.ended
+
+    async def _move(self, source: str, target: str, amount: int) -> str:
+        try:
+            await withdraw(source, amount)
+        except Refused:
+            return "refused"
+        try:
+            await deposit(target, amount)
+        except Refused:
+            await refund(source, amount)
+            return "refunded"
+        return "moved"
+
+    @query
+    def view(self) -> str:
+        return self.ended
+
+
+@task(queue="notes", retry=SOON, timeout=8)
+async def record(what: str) -> str:
+    """Write an effect under the task's key; gives what stands there, whoever wrote it. Some fail once before."""
+    context = task_context()
+    if context.attempt == 1 and zlib.crc32(context.key.encode()) % 20 == 0:
+        raise ConnectionError("the first attempt fails on purpose")
+    return await keep_effect(context.key, what)
+
+
+@task(local=True)
+async def stamp(what: str) -> str:
+    await asyncio.sleep(0)
+    return f"stamped {what}"
+
+
+class Errand(Workflow):
+    """Parallel tasks, a local task, a timer, and a wait for commands."""
+
+    def __init__(self) -> None:
+        self.approved: list[str] = []
+        self.done: list[str] = []
+
+    async def run(self, what: str, seconds: float) -> dict[str, Any]:
+        self.done += await asyncio.gather(record(f"{what} first"), record(f"{what} second"))
+        self.done.append(await stamp(what))
+        await asyncio.sleep(seconds)
+        async with asyncio.timeout(3_600):
+            await self.until(lambda: len(self.approved) >= NEEDED)
+        return {"done": self.done, "approved": sorted(self.approved)}
+
+    @command
+    def approve(self, by: str) -> int:
+        self.approved.append(by)
+        return len(self.approved)
+
+    @query
+    def view(self) -> dict[str, Any]:
+        return {"done": self.done, "approved": self.approved}
+
+
+def is_closed(account: str) -> bool:
+    """Whether an account takes no deposits."""
+    return int(account) % CLOSED_EVERY == 0
+
+
+app = App(actors=[Account, Tally, Transfer, Errand], tasks=[withdraw, deposit, refund, record, stamp])
