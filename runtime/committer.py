@@ -47,8 +47,9 @@ class Committer:
 
     def submit(self, unit: Unit) -> None:
         """Hand in a unit for the next flush."""
+        if not self._pending:
+            self._arrived.set()
         self._pending.append(unit)
-        self._arrived.set()
 
     async def next_flush(self) -> None:
         """Wait until the flush that is under way, or with more at hand the next one, has ended."""

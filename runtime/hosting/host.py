@@ -34,7 +34,7 @@ from runtime.hosting.schedule import Schedule
 from runtime.hosting.services import Services
 from runtime.hosting.stuck import StuckInstances
 from runtime.hosting.timers import WINDOW, Timers
-from runtime.messages import Inbound, Send, Status, TaskOutcome, decode_inbound, error_reply
+from runtime.messages import Inbound, Send, Start, Status, TaskOutcome, decode_inbound, error_reply
 from runtime.routing import partition_of
 from runtime.transport.port import Delivery, Subscription
 
@@ -71,14 +71,13 @@ class PartitionHost:
         """Take a message from the partition's queue."""
         try:
             content = decode_inbound(delivery.body)
-            stream = stream_name(content.type, content.id)
             _check_ids(content)
-            if partition_of(stream, self._services.partitions) != self.partition:
+            stream = f"{content.type}/{content.id}"
+            if stream not in self._active and not self._is_ours(content):
                 self._services.forward(content, delivery, subscription)
                 if handled is not None:
                     handled.set()
                 return
-            self._services.app.type(content.type)
         except InvalidInput as error:
             self._refuse(delivery, subscription, error)
             if handled is not None:
@@ -99,6 +98,14 @@ class PartitionHost:
         else:
             activation.last_used = monotonic()
             activation.receive(item)
+
+    def _is_ours(self, content: Inbound) -> bool:
+        """Say whether an actor lives here; raises `InvalidInput` when there can be none. An active one was asked before."""
+        stream = stream_name(content.type, content.id)
+        if partition_of(stream, self._services.partitions) != self.partition:
+            return False
+        self._services.app.type(content.type)
+        return True
 
     def put_aside(self, delivery: Delivery, subscription: Subscription, reason: str, attempts: int) -> None:
         """Quarantine a message that was never handed to an actor."""
@@ -301,10 +308,14 @@ def _last_used(activation: Activation) -> float:
 
 
 def _check_ids(content: Inbound) -> None:
-    command_id = content.command_id if isinstance(content, Send) else getattr(content, "command_id", None)
-    for what, value in (("command_id", command_id), ("correlation_id", content.correlation_id)):
-        if value is not None and (not value or len(value) > MAX_ID or not value.isprintable()):
-            raise InvalidInput(f"{what} {value!r} is not allowed: expected 1 to {MAX_ID} printable characters")
+    if isinstance(content, Send | Start):
+        _check_id("command_id", content.command_id)
+    _check_id("correlation_id", content.correlation_id)
+
+
+def _check_id(what: str, value: str | None) -> None:
+    if value is not None and (not value or len(value) > MAX_ID or not value.isprintable()):
+        raise InvalidInput(f"{what} {value!r} is not allowed: expected 1 to {MAX_ID} printable characters")
 
 
 def _is_outcome(body: bytes) -> bool:

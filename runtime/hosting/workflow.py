@@ -282,28 +282,32 @@ class WorkflowBehaviour:
         step = Step(logs=turn.logs, local_calls=turn.local_calls, stuck=turn.stuck, resumed=turn.resumed)
         if turn.events:
             step.commit = self._commit(turn, now or self._ground.clock.now(), causation_id)
-        step.resolved = [(answer.command_id, reply_for(answer.outcome)) for answer in turn.answers]
+        if turn.answers:
+            step.resolved = [(answer.command_id, reply_for(answer.outcome)) for answer in turn.answers]
         if turn.finished is not None:
             step.resolved.append((None, reply_for(turn.finished)))
         return step
 
     def _commit(self, turn: Turn, now: datetime, causation_id: str | None) -> Commit:
-        correlation_id = self._correlation_id
-        return Commit(
-            partition=self._ground.partition,
-            epoch=self._ground.epoch,
-            stream=self.stream,
-            expected_version=self._execution.version - len(turn.events),
-            events=[
-                NewEvent(record.type, record.data, now, causation_id=causation_id, correlation_id=correlation_id)
-                for record in turn.events
-            ],
-            outbox=[self._task_message(task, 1) for task in turn.tasks],
-            outbox_remove=[f"{self.stream}#{task}" for task in turn.tasks_closed],
-            timers_set=[self._timer_key(timer) for timer in turn.timers_set],
-            timers_clear=[self._timer_key(timer) for timer in turn.timers_cleared],
+        """Make the commit of a turn. Most turns have two or three of its parts, and this is done for every one."""
+        records, correlation_id = turn.events, self._correlation_id
+        commit = Commit(
+            self._ground.partition,
+            self._ground.epoch,
+            self.stream,
+            self._execution.version - len(records),
+            [NewEvent(record.type, record.data, now, 1, causation_id, correlation_id) for record in records],
             execution=self._listing(turn, now),
         )
+        if turn.tasks:
+            commit.outbox = [self._task_message(task, 1) for task in turn.tasks]
+        if turn.tasks_closed:
+            commit.outbox_remove = [f"{self.stream}#{task}" for task in turn.tasks_closed]
+        if turn.timers_set:
+            commit.timers_set = [self._timer_key(timer) for timer in turn.timers_set]
+        if turn.timers_cleared:
+            commit.timers_clear = [self._timer_key(timer) for timer in turn.timers_cleared]
+        return commit
 
     def _listing(self, turn: Turn, now: datetime) -> ExecutionRow | None:
         """Give the listing's row when it changed; most turns don't touch it."""
