@@ -10,8 +10,9 @@ from typing import Any, get_type_hints
 
 import msgspec
 from msgspec import Raw
+from msgspec.structs import asdict
 
-from actors.codec import decoder, encode
+from actors.codec import UNREADABLE, decoder, encode, plain_decoder
 from actors.errors import DefinitionError, InvalidArguments, PayloadRefused
 
 
@@ -48,10 +49,11 @@ class Signature:
                 field += (msgspec.field(default_factory=partial(_same, parameter.default)),)
             fields.append(field)
         self.parameters: tuple[str, ...] = tuple(name for name, *_ in fields)
-        self._by_place = _by_place(parameters)
         self.result_type: Any = hints.get("return", Any)
+        self._call = _call(parameters)
         self._by_name, self._by_position = self._decoders(fields)
-        self._decode_result = decoder(_checked_type(self.result_type, f"{owner}: the result"))
+        self._result = plain_decoder(_checked_type(self.result_type, f"{owner}: the result"))
+        self._decode_result = decoder(self.result_type)
 
     def encode(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
         """Give call arguments as a JSON object.
@@ -59,18 +61,16 @@ class Signature:
         Raises:
             InvalidArguments: they do not fit the parameters, or one is of another type than its annotation.
         """
-        if not kwargs and len(args) in self._by_place:
-            arguments: dict[str, Any] = dict(zip(self.parameters, args, strict=False))
-        else:
-            try:
-                arguments = self._signature.bind(*args, **kwargs).arguments
-            except TypeError as error:
-                raise InvalidArguments(f"{self.owner}: {error}") from None
+        try:
+            # A struct encodes in half the time of a dict, and takes its fields as the function takes its arguments.
+            arguments: Any = self._call(*args, **kwargs)
+        except TypeError:
+            arguments = self._given(args, kwargs)
         try:
             data = encode(arguments)
             self._by_name(data)
-        except PayloadRefused as error:
-            raise InvalidArguments(f"{self.owner}({', '.join(self.parameters)}): {error}") from error
+        except (PayloadRefused, *UNREADABLE) as error:
+            raise self._misfit(error) from error
         return data
 
     def decode(self, data: bytes | Raw) -> dict[str, Any]:
@@ -79,19 +79,32 @@ class Signature:
         Raises:
             InvalidArguments: one is missing, unknown, or of another type.
         """
-        listed = _LIST.match(memoryview(data)) is not None
         try:
-            arguments = (self._by_position if listed else self._by_name)(data)
-        except PayloadRefused as error:
-            raise InvalidArguments(f"{self.owner}({', '.join(self.parameters)}): {error}") from None
-        return {name: getattr(arguments, name) for name in self.parameters}
+            return asdict(self._by_name(data))
+        except UNREADABLE as error:
+            if _LIST.match(memoryview(data)) is None:
+                raise self._misfit(error) from None
+        try:
+            return asdict(self._by_position(data))
+        except UNREADABLE as error:
+            raise self._misfit(error) from None
+
+    def _given(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Give the arguments of a call that leaves some to their defaults: whoever decodes it fills in its own."""
+        try:
+            return self._signature.bind(*args, **kwargs).arguments
+        except TypeError as error:
+            raise InvalidArguments(f"{self.owner}: {error}") from None
+
+    def _misfit(self, error: Exception) -> InvalidArguments:
+        return InvalidArguments(f"{self.owner}({', '.join(self.parameters)}): {error}")
 
     def encode_result(self, value: object) -> bytes:
         """Give a result as JSON, checked against the annotation; raises `PayloadRefused`."""
         data = encode(value)
         try:
-            self._decode_result(data)
-        except PayloadRefused as error:
+            self._result(data)
+        except UNREADABLE as error:
             raise PayloadRefused(f"{self.owner} returned what its annotation does not allow: {error}") from None
         return data
 
@@ -108,19 +121,19 @@ class Signature:
         by_position = msgspec.defstruct(
             title, sorted(fields, key=len), array_like=True, gc=False, forbid_unknown_fields=True
         )
-        return decoder(by_name), decoder(by_position)
+        return plain_decoder(by_name), plain_decoder(by_position)
 
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _LIST = re.compile(rb"[ \t\r\n]*\[")
 
 
-def _by_place(parameters: list[inspect.Parameter]) -> range:
-    """Give how many arguments by position alone make a complete call."""
-    required = [p for p in parameters if p.default is p.empty]
-    if any(p.kind is p.KEYWORD_ONLY for p in required):
-        return range(0)
-    return range(len(required), sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters) + 1)
+def _call(parameters: list[inspect.Parameter]) -> type[msgspec.Struct]:
+    """Make a struct that is filled like the function is called, every argument given."""
+    placed = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    named = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    base = msgspec.defstruct("call", placed, gc=False)
+    return msgspec.defstruct("call", named, bases=(base,), kw_only=True, gc=False) if named else base
 
 
 def _same(value: Any) -> Any:
