@@ -16,15 +16,26 @@ from runtime.transport.port import Topology, Transport
 from runtime.worker import Worker
 
 
-def make_transport(settings: Settings) -> Transport:
+def make_transport(settings: Settings, *, owns_partitions: bool = False) -> Transport:
     """Make the transport that the settings name, not opened yet: RabbitMQ with a broker URL, else Postgres."""
     if settings.broker_url is not None:
         from runtime.transport.rabbitmq import RabbitMQTransport
+        from runtime.transport.rabbitmq_connection import HEARTBEAT
 
-        return RabbitMQTransport(settings.broker_url)
+        heartbeat = owners_heartbeat(settings.lease_ttl, HEARTBEAT) if owns_partitions else HEARTBEAT
+        return RabbitMQTransport(settings.broker_url, heartbeat=heartbeat)
     from runtime.transport.postgres import PostgresTransport
 
     return PostgresTransport(settings.database_url)
+
+
+def owners_heartbeat(lease_ttl: float, most: int) -> int:
+    """Give the seconds between a node's signs of life to the broker.
+
+    A node that is stopped keeps its partitions' queues until the broker has missed it for up to three heartbeats, and
+    a new owner gets no messages before. That must not take much longer than the lease, so three fit into lease + 3 s.
+    """
+    return max(1, min(most, int((lease_ttl + 3) / 3)))
 
 
 @asynccontextmanager
@@ -50,9 +61,9 @@ async def open_leases(settings: Settings) -> AsyncIterator[PostgresLeases]:
 
 
 @asynccontextmanager
-async def open_transport(settings: Settings) -> AsyncIterator[Transport]:
+async def open_transport(settings: Settings, *, owns_partitions: bool = False) -> AsyncIterator[Transport]:
     """Open the transport, and close it in the end. Raises `TransportUnavailable`."""
-    transport = make_transport(settings)
+    transport = make_transport(settings, owns_partitions=owns_partitions)
     try:
         await transport.open()
         yield transport
@@ -98,7 +109,7 @@ async def run_node(app: App, settings: Settings, stop: asyncio.Event, ready: Cal
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings))
         leases = await stack.enter_async_context(open_leases(settings))
-        transport = await stack.enter_async_context(open_transport(settings))
+        transport = await stack.enter_async_context(open_transport(settings, owns_partitions=True))
         await Node(app, store, leases, transport, settings).run(stop, ready)
 
 

@@ -30,7 +30,7 @@ from runtime.transport.backoff import keep_trying
 from runtime.transport.port import Destination, Message, Topology, TransportUnavailable
 from runtime.transport.queues import missing_queue, queue_name
 from runtime.transport.rabbitmq_channel import open_channel
-from runtime.transport.rabbitmq_connection import BROKER_LOST, C, channels_of, connect, unavailable
+from runtime.transport.rabbitmq_connection import BROKER_LOST, HEARTBEAT, C, channels_of, connect, unavailable
 from runtime.transport.rabbitmq_publisher import RabbitMQPublisher
 from runtime.transport.rabbitmq_reader import TappedConnection
 from runtime.transport.rabbitmq_subscription import RabbitMQSubscription
@@ -48,10 +48,21 @@ class RabbitMQTransport:
         confirm_timeout: seconds after which a publish without answer is `PublishUnknown`.
         settle: seconds that `declare` waits after it made a queue: one that is younger when its broker is killed
             may never come back, with all it confirmed.
+        heartbeat: seconds. A process that is stopped keeps its consumers, and their queues from everybody else, until
+            the broker has missed it for two to three of them.
     """
 
-    def __init__(self, url: str, *, patience: float = 10.0, confirm_timeout: float = 30.0, settle: float = 1.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        patience: float = 10.0,
+        confirm_timeout: float = 30.0,
+        settle: float = 1.0,
+        heartbeat: int = HEARTBEAT,
+    ) -> None:
         self._url = url
+        self._heartbeat = heartbeat
         self._patience = patience
         self._settle = settle
         self._publisher = RabbitMQPublisher(
@@ -184,7 +195,7 @@ class RabbitMQTransport:
             return  # it is gone either way
 
     async def _connect(self, kind: type[C], name: str) -> C:
-        return await connect(self._url, kind, name=name, timeout=self._patience)
+        return await connect(self._url, kind, name=name, timeout=self._patience, heartbeat=self._heartbeat)
 
     @asynccontextmanager
     async def _brief_connection(self) -> AsyncIterator[Connection]:

@@ -22,9 +22,10 @@ from runtime.transport.backoff import CredentialsRefused
 from runtime.transport.port import TransportUnavailable
 
 # Everything that a lost or refused connection or channel may raise from aiormq. `RuntimeError` is what it raises
-# for a channel on a connection that closed meanwhile.
-BROKER_LOST = (AMQPError, OSError, TimeoutError, RuntimeError)
-_HEARTBEAT = 10  # seconds; a frozen broker is noticed after three of them
+# for a channel on a connection that closed meanwhile, `StopAsyncIteration` where the server's end comes in the
+# middle of the handshake.
+BROKER_LOST = (AMQPError, OSError, TimeoutError, RuntimeError, StopAsyncIteration)
+HEARTBEAT = 10  # seconds; a frozen broker is noticed after three of them
 
 
 def describe(url: str) -> str:
@@ -36,15 +37,15 @@ def describe(url: str) -> str:
 C = TypeVar("C", bound=aio_pika.abc.AbstractConnection)
 
 
-async def connect(url: str, kind: type[C], *, name: str, timeout: float) -> C:
-    """Open a connection that dies whole.
+async def connect(url: str, kind: type[C], *, name: str, timeout: float, heartbeat: int = HEARTBEAT) -> C:
+    """Open a connection that dies whole. The broker ends it when it hears nothing for two to three heartbeats (seconds).
 
     Raises:
         CredentialsRefused: the broker does not know the user, the password or the virtual host.
         TransportUnavailable: no answer.
     """
     address = URL(url)
-    address = address.update_query({"heartbeat": str(_HEARTBEAT), "name": name} | dict(address.query))
+    address = address.update_query({"heartbeat": str(heartbeat), "name": name} | dict(address.query))
     try:
         connection = kind(address)
         await connection.connect(timeout=timeout)
