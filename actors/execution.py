@@ -15,7 +15,9 @@ Nothing here reads a clock: time is the recorded time of the fact.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from operator import attrgetter
 from typing import Any
 
 from msgspec import Raw
@@ -52,14 +54,15 @@ from actors.turn import Answer, HistoryEvent, LocalCall, NewRecord, Outcome, Tim
 class Execution:
     """See the module's docstring. Not safe for several threads; a dropped one must be `dispose`d of."""
 
+    __slots__ = ("__weakref__", "_fact_at", "_owed", "broken", "kind", "ledger", "program", "stream")
+
     def __init__(self, kind: WorkflowType, stream: str) -> None:
         self.kind, self.stream = kind, stream
         self.ledger = Ledger()
         self.program = Program(kind, stream)
         self.broken: ErrorInfo | None = None
-        self._owed: deque[JournalEvent] = deque()  # decided, and not in the journal yet
+        self._owed: deque[JournalEvent] | None = None  # decided, and not in the journal yet
         self._fact_at = 0  # version of the last fact that was replayed
-        self._turn = Turn()
 
     # -- what the runtime asks ----------------------------------------------------------------------------
 
@@ -80,40 +83,14 @@ class Execution:
             Nondeterminism: the code does not do what the journal says. The instance is `broken`, and still records facts.
             Bug: user code raised something undeclared. The same.
         """
-        for _ in self.steps(history):
-            pass
+        # Inside once for all of it, and run through in the quickest way there is.
+        self.program.loop.inside(deque, self._rebuilding(history), 0)
 
     def steps(self, history: Iterable[HistoryEvent]) -> Iterator[JournalEvent]:
         """Rebuild like `replay`, handing out each event after it was applied: for looking at the state in between."""
-        self.program.replaying = True
-        trouble: Nondeterminism | Bug | None = None
-        try:
-            for recorded in history:
-                event: JournalEvent | None = None
-                try:
-                    event = self._read(recorded)
-                    if trouble is None:
-                        self._replay_event(event, recorded)
-                except (Nondeterminism, Bug) as error:
-                    if trouble is None:
-                        trouble = error
-                        self._break(error)
-                if event is None:
-                    self.ledger.version += 1
-                else:
-                    self.ledger.apply(event)
-                    yield event
-        finally:
-            self.program.replaying = False
-            self.program.cleared.clear()  # nobody hears of what a replay did besides deciding
-            self.program.new_local_calls.clear()
-        if trouble is None and self._owed and not self.ledger.stuck:
-            trouble = Nondeterminism(self.stream, self.version + 1, "nothing more", f"asks for {self._owed[0].title()}")
-            self._break(trouble)
-        if trouble is not None:
-            raise trouble
-        if not self.ledger.stuck:
-            self._forget_timers()
+        with closing(self._rebuilding(history)) as events:
+            while (event := self.program.loop.inside(next, events, None)) is not None:
+                yield event
 
     def start(self, input: Raw, command_id: str | None, at: float) -> Turn:
         """Create the instance. The arguments must have been checked with `kind.run_signature`."""
@@ -153,19 +130,18 @@ class Execution:
         """Record that the instance is broken; an empty turn when the journal says so already."""
         if self.broken is None or self.ledger.stuck or self.outcome is not None:
             return Turn()
-        self._turn = turn = Turn()
-        turn.stuck = self.broken
-        self._append(Stuck(self.broken))
+        turn = Turn(stuck=self.broken)
+        self._append(turn, Stuck(self.broken))
         return turn
 
     def resume(self, at: float) -> Turn:
         """Record that a stuck instance goes on, with the decisions that it owes. Call it after a good `replay`."""
         if self.broken is not None or not self.ledger.stuck:
             return Turn()
-        self._turn = turn = Turn(resumed=True)
+        turn = Turn(resumed=True)
         self.program.loop.advance(at)
-        self._append(Resumed())
-        self._settle()
+        self._append(turn, Resumed())
+        self._settle(turn)
         turn.timers_cleared += self._forget_timers()
         return turn
 
@@ -203,61 +179,47 @@ class Execution:
     # -- inside -------------------------------------------------------------------------------------------
 
     def _take(self, fact: Fact, at: float) -> Turn:
-        self._turn = Turn()
-        self.program.loop.advance(at)
-        self._append(fact)
+        turn, loop = Turn(), self.program.loop
+        loop.advance(at)
+        self._append(turn, fact)
         if self.broken is None:
             try:
-                self.program.feed(fact)
+                loop.inside(self.program.feed, fact)
             except Bug as bug:
                 self._break(bug)
-                self._turn.stuck = error = error_info(bug.__cause__ or bug)
-                self._append(Stuck(error))
+                turn.stuck = error = error_info(bug.__cause__ or bug)
+                self._append(turn, Stuck(error))
             else:
-                self._take_over()
-                self._settle()
-        return self._turn
+                self._take_over(turn)
+                self._settle(turn)
+        return turn
 
-    def _take_over(self) -> None:
+    def _take_over(self, turn: Turn) -> None:
         """Put into the turn what the code did besides deciding."""
-        program, turn = self.program, self._turn
-        for number in program.cleared:
-            if (due := self.ledger.timers.pop(number, None)) is not None:
-                turn.timers_cleared.append(TimerRow(number, due))
-        program.cleared.clear()
-        turn.logs, program.logs = program.logs, []
-        turn.local_calls, program.new_local_calls = program.new_local_calls, []
+        program = self.program
+        if program.cleared:
+            for number in program.cleared:
+                if (due := self.ledger.timers.pop(number, None)) is not None:
+                    turn.timers_cleared.append(TimerRow(number, due))
+            program.cleared.clear()
+        if program.logs:
+            turn.logs, program.logs = program.logs, []
+        if program.new_local_calls:
+            turn.local_calls, program.new_local_calls = program.new_local_calls, []
 
-    def _append(self, event: JournalEvent) -> None:
-        turn = self._turn
-        turn.events.append(NewRecord(type(event).__name__, encode_event(event)))
-        match event:
-            case TaskScheduled():
-                turn.tasks.append(event)
-            case TaskCompleted() | TaskFailed():
-                if event.name is None:
-                    turn.tasks_closed.append(event.task)
-            case TimerSet():
-                turn.timers_set.append(TimerRow(event.timer, event.due))
-            case TimerFired():
-                turn.timers_cleared.append(TimerRow(event.timer, self.ledger.timers[event.timer]))
-            case CommandCompleted():
-                turn.answers.append(Answer(event.id, Outcome(result=event.result)))
-            case CommandFailed():
-                turn.answers.append(Answer(event.id, Outcome(error=event.error)))
-            case RunCompleted() | RunFailed():
-                turn.tasks_closed.extend(self.ledger.tasks)
-                turn.timers_cleared.extend(TimerRow(number, due) for number, due in self.ledger.timers.items())
-            case _:
-                pass
+    def _append(self, turn: Turn, event: JournalEvent) -> None:
+        kind = type(event)
+        turn.events.append(NewRecord(kind.__name__, encode_event(event)))
+        if (follow := _CONSEQUENCES.get(kind)) is not None:
+            follow(turn, event, self.ledger)
         self.ledger.apply(event)
-        if isinstance(event, RunCompleted | RunFailed):
-            turn.finished = self.ledger.outcome
 
-    def _settle(self) -> None:
-        self._owed.extend(self.program.decided())
-        while self._owed:
-            self._append(self._owed.popleft())
+    def _settle(self, turn: Turn) -> None:
+        owed, self._owed = self._owed, None
+        for event in owed or ():
+            self._append(turn, event)
+        for event in self.program.decided():
+            self._append(turn, event)
 
     def _forget_timers(self) -> list[TimerRow]:
         """Drop the timers that the journal set and the code, with all of the journal behind it, does not wait for."""
@@ -266,6 +228,38 @@ class Execution:
         for row in dropped:
             del ledger.timers[row.number]
         return dropped
+
+    def _rebuilding(self, history: Iterable[HistoryEvent]) -> Generator[JournalEvent, None, None]:
+        """Apply one event after the other, inside the loop."""
+        self.program.replaying = True
+        trouble: Nondeterminism | Bug | None = None
+        try:
+            for recorded in history:
+                event: JournalEvent | None = None
+                try:
+                    event = self._read(recorded)
+                    if trouble is None:
+                        self._replay_event(event, recorded)
+                except (Nondeterminism, Bug) as error:
+                    if trouble is None:
+                        trouble = error
+                        self._break(error)
+                if event is None:
+                    self.ledger.version += 1
+                else:
+                    self.ledger.apply(event)
+                    yield event
+        finally:
+            self.program.replaying = False
+            self.program.cleared.clear()  # nobody hears of what a replay did besides deciding
+            self.program.new_local_calls.clear()
+        if trouble is None and self._owed and not self.ledger.stuck:
+            trouble = self._differs(self.version + 1, "nothing more", _asks_for(self._owed[0]))
+            self._break(trouble)
+        if trouble is not None:
+            raise trouble
+        if not self.ledger.stuck:
+            self._forget_timers()
 
     def _read(self, recorded: HistoryEvent) -> JournalEvent:
         what = f"an event of type {recorded.type}"
@@ -287,7 +281,8 @@ class Execution:
         self.program.loop.advance(recorded.recorded_at.timestamp())
         self._check_name(event, recorded.version)
         self.program.feed(event)
-        self._owed.extend(self.program.decided())
+        if decided := self.program.decided():
+            self._owed = deque(decided) if self._owed is None else self._owed + deque(decided)
 
     def _got_stuck_by(self, event: JournalEvent, version: int) -> bool:
         """Say whether a mistake ended the turn of the fact just before: its decisions are owed until `Resumed`."""
@@ -301,7 +296,7 @@ class Execution:
 
     def _check_name(self, event: JournalEvent, version: int) -> None:
         """See that a local task's outcome belongs to the task that the code asked for: it has no other record."""
-        if not isinstance(event, TaskCompleted | TaskFailed) or event.name is None:
+        if not isinstance(event, (TaskCompleted, TaskFailed)) or event.name is None:
             return
         waiting = self.program.waiting.get(event.task)
         if waiting is not None and waiting[0].name != event.name:
@@ -315,24 +310,78 @@ class Execution:
     def _break(self, error: Nondeterminism | Bug) -> None:
         cause = error.__cause__ if isinstance(error, Bug) and error.__cause__ is not None else error
         self.broken = error_info(cause)
-        self._owed.clear()
+        self._owed = None
         self.program.dispose()
 
 
 def _agrees(recorded: JournalEvent, wanted: JournalEvent) -> bool:
     """Say whether a decision is the recorded one: the same kind, number and name. Values may change with the code."""
-    if type(recorded) is not type(wanted):
+    kind = type(recorded)
+    if kind is not type(wanted):
         return False
-    match recorded, wanted:
-        case TaskScheduled(), TaskScheduled():
-            return recorded.task == wanted.task and recorded.name == wanted.name
-        case TimerSet(), TimerSet():
-            return recorded.timer == wanted.timer
-        case (CommandCompleted() | CommandFailed(), CommandCompleted() | CommandFailed()):
-            return recorded.id == wanted.id
-        case _:
-            return True
+    identity = _IDENTITY.get(kind)
+    return identity is None or identity(recorded) == identity(wanted)
 
 
 def _asks_for(wanted: JournalEvent) -> str:
     return f"asks for {wanted.title()}"
+
+
+def _task_scheduled(turn: Turn, event: TaskScheduled, _: Ledger) -> None:
+    turn.tasks.append(event)
+
+
+def _task_ended(turn: Turn, event: TaskCompleted | TaskFailed, _: Ledger) -> None:
+    if event.name is None:  # a local task has no message that is to be closed
+        turn.tasks_closed.append(event.task)
+
+
+def _timer_set(turn: Turn, event: TimerSet, _: Ledger) -> None:
+    turn.timers_set.append(TimerRow(event.timer, event.due))
+
+
+def _timer_fired(turn: Turn, event: TimerFired, ledger: Ledger) -> None:
+    turn.timers_cleared.append(TimerRow(event.timer, ledger.timers[event.timer]))
+
+
+def _command_completed(turn: Turn, event: CommandCompleted, _: Ledger) -> None:
+    turn.answers.append(Answer(event.id, Outcome(result=event.result)))
+
+
+def _command_failed(turn: Turn, event: CommandFailed, _: Ledger) -> None:
+    turn.answers.append(Answer(event.id, Outcome(error=event.error)))
+
+
+def _run_completed(turn: Turn, event: RunCompleted, ledger: Ledger) -> None:
+    _run_ended(turn, Outcome(result=event.result), ledger)
+
+
+def _run_failed(turn: Turn, event: RunFailed, ledger: Ledger) -> None:
+    _run_ended(turn, Outcome(error=event.error), ledger)
+
+
+def _run_ended(turn: Turn, outcome: Outcome, ledger: Ledger) -> None:
+    turn.finished = outcome
+    turn.tasks_closed.extend(ledger.tasks)
+    turn.timers_cleared.extend(TimerRow(number, due) for number, due in ledger.timers.items())
+
+
+# What an event means for the turn that appends it; the ledger does not know of it yet.
+_CONSEQUENCES: dict[type[JournalEvent], Callable[[Turn, Any, Ledger], None]] = {
+    TaskScheduled: _task_scheduled,
+    TaskCompleted: _task_ended,
+    TaskFailed: _task_ended,
+    TimerSet: _timer_set,
+    TimerFired: _timer_fired,
+    CommandCompleted: _command_completed,
+    CommandFailed: _command_failed,
+    RunCompleted: _run_completed,
+    RunFailed: _run_failed,
+}
+# What of a decision has to be as recorded; the end of a run is there or not.
+_IDENTITY: dict[type[JournalEvent], Callable[[Any], object]] = {
+    TaskScheduled: attrgetter("task", "name"),
+    TimerSet: attrgetter("timer"),
+    CommandCompleted: attrgetter("id"),
+    CommandFailed: attrgetter("id"),
+}

@@ -7,11 +7,10 @@ becomes of the decisions is the business of the `Execution` that owns it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from functools import cached_property
+from collections.abc import Callable
 from inspect import isawaitable
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 from msgspec import Raw
 
@@ -45,6 +44,11 @@ class Program:
     collect what it did besides deciding, until they are emptied.
     """
 
+    __slots__ = (
+        "_bug", "_decisions", "_handlers", "_random", "_run_outcome", "asked", "cleared", "instance", "kind",
+        "local_calls", "logs", "loop", "new_local_calls", "replaying", "stream", "timers", "waiting",
+    )  # fmt: skip
+
     def __init__(self, kind: WorkflowType, stream: str) -> None:
         self.kind, self.stream = kind, stream
         self.loop = DurableLoop(self, stream)  # type: ignore[abstract]  # the refused methods are added by name
@@ -61,58 +65,49 @@ class Program:
         self._handlers = 0
         self._run_outcome: Outcome | None = None
         self._bug: BaseException | None = None
+        self._random: Random | None = None
 
-    @cached_property
+    @property
     def random(self) -> Random:
         """Random numbers for the code, the same in every replay; made when asked for, as one costs 2.5 KB."""
-        return Random(self.stream)  # noqa: S311 - repeatable on purpose
+        if self._random is None:
+            self._random = Random(self.stream)  # noqa: S311 - repeatable on purpose
+        return self._random
 
     # -- what its execution asks --------------------------------------------------------------------------
 
     def feed(self, fact: JournalEvent) -> None:
-        """Let the code hear of a fact, and run it until it waits.
+        """Let the code hear of a fact, and run it until it waits; to be called inside its loop.
 
         Raises:
             Bug: it raised something undeclared. It can't be fed any more.
         """
-        match fact:
-            case RunStarted():
-                self.loop.create_task(self._run(fact))
-            case CommandReceived():
-                self._handlers += 1
-                self.loop.create_task(self._handle(fact))
-            case TaskCompleted():
-                if (future := self._future(fact.task)) is not None:
-                    future.set_result(fact.result)
-            case TaskFailed():
-                if (future := self._future(fact.task)) is not None:
-                    task = self.waiting[fact.task][0]
-                    future.set_exception(failure(task.raises, task.name, fact.error))
-            case TimerFired():
-                if (timer := self.timers.pop(fact.timer, None)) is not None:
-                    self.loop.fire(timer)
-            case _:
-                return
-        self._run_until_idle()
+        if (hear := self._HEAR.get(type(fact))) is not None:
+            hear(self, fact)
+            self._run_until_idle()
 
-    def decided(self) -> Iterator[JournalEvent]:
+    def decided(self) -> list[JournalEvent]:
         """Give the turn's decisions in the order the code took them; a run ends when its handlers have."""
-        decisions, self._decisions = self._decisions, []
-        for decision in decisions:
+        if not self._decisions and self._run_outcome is None:
+            return []
+        decided: list[JournalEvent] = []
+        for decision in self._decisions:
             if not isinstance(decision, DurableTimer):
-                yield decision
+                decided.append(decision)
             elif not decision.cancelled():
                 self.timers[decision.number] = decision
-                yield TimerSet(decision.number, decision.when())
+                decided.append(TimerSet(decision.number, decision.when()))
+        self._decisions = []
         if (outcome := self._run_outcome) is not None and self._handlers == 0:
             self._run_outcome = None
-            yield RunFailed(outcome.error) if outcome.error else RunCompleted(outcome.result or Raw(b"null"))
+            decided.append(RunFailed(outcome.error) if outcome.error else RunCompleted(outcome.result or Raw(b"null")))
+        return decided
 
     def query(self, name: str, input: Raw) -> bytes:
         """Answer a query from the state in memory; raises `InvalidInput`, `Bug`, `Failure`."""
         handler = self.kind.query(name)
         arguments = handler.signature.decode(input)
-        drawn = self.random.getstate() if "random" in vars(self) else None
+        drawn = None if self._random is None else self._random.getstate()
         try:
             return handler.signature.encode_result(handler.function(self.instance, **arguments))
         except Failure:
@@ -136,12 +131,13 @@ class Program:
 
     async def call_task(self, task: Task[Any, Any], input: bytes) -> Any:
         """Schedule a task and await its result; see `actors.loop.Host`."""
-        if self.loop.is_closed():
+        loop = self.loop
+        if loop.is_closed():
             raise GeneratorExit  # clean-up code of an instance that is being unloaded
         if self.kind.tasks.get(task.name) is not task:
             raise DefinitionError(f"task {task.name} is not registered: name it in App(tasks=[…])")
         number = self._number()
-        future: asyncio.Future[Raw] = self.loop.create_future()
+        future: asyncio.Future[Raw] = asyncio.Future(loop=loop)
         self.waiting[number] = (task, future)
         if task.local:
             self.local_calls[number] = call = LocalCall(number, task.name, input)
@@ -177,26 +173,57 @@ class Program:
 
     def _undraw(self, state: Any) -> None:
         """Take back the random numbers that a query drew: the run's would differ in a replay, which has no queries."""
-        if state is not None:
-            self.random.setstate(state)
+        if state is None:
+            self._random = None
         else:
-            vars(self).pop("random", None)
+            self.random.setstate(state)
 
     def _run_until_idle(self) -> None:
+        loop = self.loop
         try:
-            self.loop.run_until_idle()
+            loop.run_until_idle()
         except (NotDurable, SystemExit) as error:
             self._bug = self._bug or error
-        for context in self.loop.unhandled:
-            if "handle" in context:  # a plain callback raised: nobody else will ever hear of it
-                self._bug = self._bug or context.get("exception")
-        self.loop.unhandled.clear()
+        if loop.unhandled:
+            for context in loop.unhandled:
+                if "handle" in context:  # a plain callback raised: nobody else will ever hear of it
+                    self._bug = self._bug or context.get("exception")
+            loop.unhandled.clear()
         if self._bug is not None:
             raise Bug(f"{self.stream}: {describe(self._bug)}") from self._bug
 
     def _future(self, task: int) -> asyncio.Future[Raw] | None:
         waiting = self.waiting.get(task)
         return None if waiting is None or waiting[1].done() else waiting[1]
+
+    def _run_started(self, fact: RunStarted) -> None:
+        self.loop.begin(self._run(fact))
+
+    def _command_received(self, fact: CommandReceived) -> None:
+        self._handlers += 1
+        self.loop.begin(self._handle(fact))
+
+    def _task_completed(self, fact: TaskCompleted) -> None:
+        if (future := self._future(fact.task)) is not None:
+            future.set_result(fact.result)
+
+    def _task_failed(self, fact: TaskFailed) -> None:
+        if (future := self._future(fact.task)) is not None:
+            task = self.waiting[fact.task][0]
+            future.set_exception(failure(task.raises, task.name, fact.error))
+
+    def _timer_fired(self, fact: TimerFired) -> None:
+        if (timer := self.timers.pop(fact.timer, None)) is not None:
+            self.loop.fire(timer)
+
+    # What the code hears of; the other facts are none of its business.
+    _HEAR: ClassVar[dict[type[JournalEvent], Callable[[Program, Any], None]]] = {
+        RunStarted: _run_started,
+        CommandReceived: _command_received,
+        TaskCompleted: _task_completed,
+        TaskFailed: _task_failed,
+        TimerFired: _timer_fired,
+    }
 
     async def _run(self, started: RunStarted) -> None:
         signature = self.kind.run_signature
