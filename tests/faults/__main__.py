@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
+from runtime import logs
 from runtime.cli.errors import Interrupted
 from runtime.cli.running import interruptible, run_async
 from runtime.servers import ServerError
@@ -29,6 +30,7 @@ def main() -> int:
     console = Console(stderr=options.json, emoji=False, highlight=False)
     if not console.is_terminal:
         console.width = 200
+    logs.configure("warning")
     console.print(f"fault suite, seed {seed}, about {options.minutes:g} minutes")
 
     async def work() -> Report:

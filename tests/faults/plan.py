@@ -65,7 +65,7 @@ _PLANNED: dict[Kind, int] = {
     Kind.BLACK_HOLE: 6,
     Kind.DELAY: 6,
     Kind.MEMORY_ALARM: 1,
-    Kind.PURGE: 2,
+    Kind.PURGE: 3,
     Kind.TERMINATED: 26,
 }
 _ONE_RUN = 200.0  # seconds of chaos for the counts above
