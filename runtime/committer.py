@@ -14,7 +14,7 @@ from typing import Protocol
 import structlog
 
 from eventstore import Commit, EventStore, StoreError, UnserialisableInput
-from runtime.consuming import pause
+from runtime.consuming import STORE_PAUSE, pause
 
 MAX_EVENTS = 2_000  # of one flush; keeps a flush, and what a failed one costs, small
 
@@ -101,7 +101,7 @@ class Committer:
             log.warning("commit unknown", turns=len(batch), error=str(error))
             errors = [error] * len(batch)
             # All of it is handled and handed in again at once, so a store that can read but not write would be stormed.
-            await asyncio.sleep(pause(self._failures, self._jitter()))
+            await asyncio.sleep(pause(self._failures, self._jitter(), STORE_PAUSE))
             self._failures += 1
         for unit, outcome in zip(batch, errors, strict=True):
             unit.settle(outcome)

@@ -12,6 +12,10 @@ from runtime.transport.port import Delivery, Destination, Subscription, Subscrip
 
 log = structlog.get_logger("perdure.consumer")
 
+# Seconds between two tries to reach the database. Short, because several of them follow one another when it is back:
+# a lease, a stream, a commit; and nobody in the node works until then.
+STORE_PAUSE = 1.0
+
 Handle = Callable[[Delivery, Subscription], Awaitable[None] | None]
 
 
@@ -59,6 +63,6 @@ async def _receive(subscription: Subscription, handle: Handle, wanted: Callable[
         await asyncio.sleep(0)  # a queue that is never empty must not keep the loop for itself
 
 
-def pause(failures: int, jitter: float) -> float:
+def pause(failures: int, jitter: float, most: float = 5.0) -> float:
     """Give the seconds to wait after so many failures in a row; `jitter` in [0, 1) keeps many from coming together."""
-    return min(5.0, 0.05 * 2.0 ** min(failures, 10)) * (0.5 + jitter / 2)
+    return min(most, 0.05 * 2.0 ** min(failures, 10)) * (0.5 + jitter / 2)

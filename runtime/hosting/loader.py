@@ -11,6 +11,7 @@ from typing import Protocol
 import structlog
 
 from eventstore import EventStore, LoadedStream, LoadRequest, StoreError
+from runtime.consuming import STORE_PAUSE, pause
 
 MAX_STREAMS = 200  # of one read: bounds the memory and the time of a mass activation
 
@@ -57,7 +58,7 @@ class Loader:
                 self._wanted.extendleft(reversed(batch))
                 failures += 1
                 log.warning("streams can't be read yet", streams=len(self._wanted), error=str(error))
-                await asyncio.sleep(min(5.0, 0.1 * 2**failures) * (0.5 + self._jitter() / 2))
+                await asyncio.sleep(pause(failures, self._jitter(), STORE_PAUSE))
                 continue
             failures = 0
             if not self._wanted:

@@ -11,7 +11,7 @@ import structlog
 
 from eventstore import StoreError
 from runtime.clock import monotonic
-from runtime.consuming import consume, pause
+from runtime.consuming import STORE_PAUSE, consume, pause
 from runtime.hosting.host import PartitionHost
 from runtime.hosting.services import Services
 from runtime.transport.port import Delivery, Destination, Subscription, SubscriptionLost
@@ -84,7 +84,7 @@ class PartitionService:
             except StoreError as error:
                 failures += 1
                 log.warning("not recovered yet", partition=self.host.partition, error=str(error))
-                await asyncio.sleep(pause(failures, self._jitter()))
+                await asyncio.sleep(pause(failures, self._jitter(), STORE_PAUSE))
 
     def _consume(self) -> Coroutine[None, None, None]:
         return consume(
