@@ -4,6 +4,7 @@
 #   ARGS=--json         passed on to `perdure demo` or `perdure bench`
 #   TESTS=tests/unit    what `make test` runs; all of it by default
 #   JOBS=2              how many processes run the tests
+#   SEEDS=1000 FIRST=0  how many simulated installations, and from which on; the same seed is the same run
 #   MINUTES=60          how long `make soak` takes; ARGS='--seed 7' repeats the faults of a run
 
 SHELL := /bin/sh
@@ -12,12 +13,14 @@ MAKEFLAGS += --no-print-directory
 export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help venv servers test test-faults soak check demo demo-rabbitmq bench clean
+.PHONY: help venv servers test test-faults soak check demo demo-rabbitmq bench simulate clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 TESTS ?= tests
 JOBS ?= 2
+SEEDS ?= 1000
+FIRST ?= 0
 MINUTES ?= 60
 
 help: ## Show this list
@@ -46,6 +49,9 @@ test-faults: venv ## Kill, stop, cut and purge everything for six minutes, and c
 soak: venv ## The same for MINUTES=60
 	.ci/servers PERDURE_FAULTS >&2
 	$(BIN)/python -m tests.faults --minutes $(MINUTES) $(ARGS)
+
+simulate: venv ## Run SEEDS random installations with random faults on simulated time, from seed FIRST on
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST) --jobs $(JOBS)
 
 check: venv ## Lint, format, types and import contracts
 	$(BIN)/ruff check --quiet .

@@ -17,7 +17,7 @@ from eventstore import MemoryLeases, MemoryStore
 from runtime import Client, Node, Settings, Worker
 from runtime.transport.memory import MemoryBroker
 from tests.simulation.faults import FaultyStore, FaultyTransport, Plan, all_good
-from tests.simulation.process import Process, count_steps
+from tests.simulation.process import Process
 from tests.simulation.virtual_time import START, VirtualTimeLoop
 
 T = TypeVar("T")
@@ -65,14 +65,16 @@ class WorkerProcess(Hosted):
 class World:
     """See the module's docstring. Made by `simulate`."""
 
-    def __init__(self, app: App, broker: MemoryBroker | None = None, partitions: int = 2, **settings: Any) -> None:
+    def __init__(
+        self, app: App, broker: MemoryBroker | None = None, partitions: int = 2, seed: int = 7, **settings: Any
+    ) -> None:
         self.app = app
         self.settings = msgspec.structs.replace(SETTINGS, **settings)
         self.store = MemoryStore(partitions, clock=self.now)
         self.broker = broker or MemoryBroker()
         self.processes: list[Hosted] = []
         self._ids = itertools.count(1)
-        self._chance = random.Random(7)
+        self._chance = random.Random(seed)
 
     def now(self) -> datetime:
         """The database's clock."""
@@ -93,9 +95,9 @@ class World:
         **settings: Any,
     ) -> NodeProcess:
         """Start a node."""
-        process = NodeProcess(name or f"node-{next(self._ids)}", FaultyTransport(self.broker, plan), die_at)
-        process.store = FaultyStore(self.store, plan)
-        process.leases = FaultyStore(MemoryLeases(self.store), plan)
+        process = NodeProcess(name or f"node-{next(self._ids)}", self.transport(plan), die_at)
+        process.store = self.distant(self.store, plan)
+        process.leases = self.distant(MemoryLeases(self.store), plan)
         process.node = Node(
             app or self.app,
             process.store,
@@ -112,7 +114,7 @@ class World:
         self, *, app: App | None = None, plan: Plan = all_good, die_at: int | None = None, **settings: Any
     ) -> WorkerProcess:
         """Start a worker."""
-        process = WorkerProcess(f"worker-{next(self._ids)}", FaultyTransport(self.broker, plan), die_at)
+        process = WorkerProcess(f"worker-{next(self._ids)}", self.transport(plan), die_at)
         process.worker = Worker(
             app or self.app,
             process.transport,
@@ -126,10 +128,18 @@ class World:
     async def client(self, plan: Plan = all_good, partitions: int | None = -1) -> AsyncIterator[Client]:
         """Open a client; without `partitions` it knows them."""
         known = self.store.partitions if partitions == -1 else partitions
-        transport = FaultyTransport(self.broker, plan)
+        transport = self.transport(plan)
         client = Client(transport, known, self.store, new_id=self.new_id, now=self.now, jitter=self._chance.random)
         async with client:
             yield client
+
+    def transport(self, plan: Plan) -> Any:
+        """Give one more process its way to the broker."""
+        return FaultyTransport(self.broker, plan)
+
+    def distant(self, inner: MemoryStore | MemoryLeases, plan: Plan) -> Any:
+        """Give one more process its way to the store or the leases."""
+        return FaultyStore(inner, plan)
 
     def new_id(self) -> str:
         return f"id-{next(self._ids)}"
@@ -183,12 +193,13 @@ class World:
                 await process.stop()
 
     def _start(self, process: Hosted, run: Callable[..., Coroutine[Any, Any, None]]) -> None:
-        async def life() -> None:
-            await process.transport.open()
-            await run(process.stop_asked, process.ready.set)
-
         self.processes.append(process)
-        process.main = process.run(life())
+        process.main = process.run(self.life(process, run))
+
+    async def life(self, process: Hosted, run: Callable[..., Coroutine[Any, Any, None]]) -> None:
+        """Be the main coroutine of a process."""
+        await process.transport.open()
+        await run(process.stop_asked, process.ready.set)
 
 
 def simulate(
@@ -204,7 +215,6 @@ def simulate(
     random.seed(11)
 
     async def told() -> T:
-        asyncio.get_running_loop().set_task_factory(count_steps)
         world = World(app, broker, partitions, **settings)
         try:
             async with asyncio.timeout(within):

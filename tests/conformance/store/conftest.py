@@ -9,6 +9,7 @@ import pytest
 from eventstore import EventStore, Leases, migrate_store
 from runtime.servers import create_database, drop_database
 from tests.conformance.store.kits import PARTITIONS, TTL, Kit, MemoryKit, PostgresKit
+from tests.conformance.store.simulated import SimulatedKit
 
 
 @pytest.fixture(scope="session")
@@ -21,14 +22,14 @@ def log_database(postgres_url: str) -> Iterator[str]:
     asyncio.run(drop_database(postgres_url, name))
 
 
-@pytest.fixture(params=["memory", "postgres"])
+@pytest.fixture(params=["memory", "simulated", "postgres"])
 def new_kit(request: pytest.FixtureRequest) -> Callable[[], Awaitable[Kit]]:
     """Makes a kit with an empty log; a server is started only for the store that needs it."""
     dsn = request.getfixturevalue("log_database") if request.param == "postgres" else None
 
     async def make() -> Kit:
         if dsn is None:
-            return MemoryKit()
+            return SimulatedKit() if request.param == "simulated" else MemoryKit()
         kit = PostgresKit(dsn)
         await kit.empty()
         return kit

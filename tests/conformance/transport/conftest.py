@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from tests.conformance.transport.kits import Kit, MemoryKit, PostgresKit, ProxiedKit, RabbitMQKit
+from tests.conformance.transport.simulated import SimulatedKit
 
 KitFactory = Callable[[], Awaitable[Kit]]
 
 
-@pytest.fixture(params=["memory", "postgres", "rabbitmq"])
+@pytest.fixture(params=["memory", "simulated", "postgres", "rabbitmq"])
 def new_kit(request: pytest.FixtureRequest) -> KitFactory:
     """Makes an adapter on an empty server; only the servers that are asked for are started."""
     fixtures = {"postgres": "fresh_database", "rabbitmq": "fresh_vhost"}
@@ -23,6 +24,8 @@ def new_kit(request: pytest.FixtureRequest) -> KitFactory:
                 return PostgresKit(await fresh())
             case "rabbitmq":
                 return RabbitMQKit(await fresh())
+            case "simulated":
+                return SimulatedKit()
             case _:
                 return MemoryKit()
 

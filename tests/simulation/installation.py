@@ -1,0 +1,148 @@
+"""A world behind a network, whose processes fail and are started again, as by an operator's supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+from eventstore import MemoryLeases, MemoryStore, StoreError
+from runtime import Client
+from runtime.transport.memory import MemoryBroker
+from runtime.transport.port import Topology, TransportError
+from runtime.transport.queues import queues_of
+from tests.simulation.app import APP, CLIENT, RUNS
+from tests.simulation.faults import Plan, all_good
+from tests.simulation.network import RemoteStore, RemoteTransport, StormyBroker
+from tests.simulation.plot import Plot
+from tests.simulation.virtual_time import VirtualTimeLoop
+from tests.simulation.weather import Fault, Weather
+from tests.simulation.world import EPOCH, Hosted, NodeProcess, WorkerProcess, World
+
+_TYPES: dict[type, Any] = {}  # what clients find out about classes: to analyse code takes longer than most seeds
+LOOK = 0.3  # virtual seconds between two looks of the supervisor
+
+
+class Installation(World):
+    """See the module's docstring."""
+
+    broker: StormyBroker
+
+    def __init__(self, plot: Plot, weather: Weather) -> None:
+        broker: MemoryBroker = StormyBroker(weather)
+        super().__init__(APP, broker, plot.partitions, plot.seed, **plot.settings)
+        self.plot, self.weather = plot, weather
+        self.runs: dict[str, int] = {}  # of each task, in the outside world
+        self.story: list[str] = []  # what happened, for people
+        self.queues = queues_of(Topology(plot.partitions, APP.task_queues))
+        self._ending: list[asyncio.Task[None]] = []
+
+    @property
+    def started_at(self) -> float:
+        """The database's time at the beginning, in seconds since 1970."""
+        return EPOCH.timestamp()
+
+    def tell(self, what: str) -> None:
+        """Write down what happens."""
+        self.story.append(f"{self.elapsed:8.3f}  {what}")
+
+    def transport(self, plan: Plan) -> RemoteTransport:
+        return RemoteTransport(self.broker, self.weather)
+
+    def distant(self, inner: MemoryStore | MemoryLeases, plan: Plan) -> RemoteStore:
+        return RemoteStore(inner, self.weather)
+
+    async def life(self, process: Hosted, run: Callable[..., Coroutine[Any, Any, None]]) -> None:
+        RUNS.set(self.runs)
+        if isinstance(process, NodeProcess):
+            await super().life(process, run)
+            return
+        transport = self.transport(all_good)  # tasks are clients, too
+        process.on_death.append(transport.kill)
+        async with Client(transport, self.store.partitions, new_id=self.new_id, jitter=self._chance.random) as client:
+            client._types = _TYPES
+            CLIENT.set(client)
+            await super().life(process, run)
+
+    @asynccontextmanager
+    async def client(self, plan: Plan = all_good, partitions: int | None = -1) -> AsyncIterator[Client]:
+        """Open a client."""
+        async with super().client(plan, partitions) as client:
+            client._types = _TYPES
+            yield client
+
+    # -- who lives ----------------------------------------------------------------------------------------------
+
+    def living(self, *kinds: type[Hosted]) -> list[Hosted]:
+        """List the processes that are neither dead nor ending."""
+        return [
+            process
+            for process in self.processes
+            if isinstance(process, kinds)
+            and not process.dead
+            and not process.main.done()
+            and not process.stop_asked.is_set()
+        ]
+
+    async def supervise(self) -> None:
+        """Start processes until there are as many as the plot wants, again and again."""
+        while True:
+            self.check_ends()
+            for _ in range(len(self.living(NodeProcess)), self.plot.nodes):
+                gone = [p.name for p in self.processes if isinstance(p, NodeProcess) and p.dead]
+                name = self._chance.choice(gone) if gone and self._chance.random() < 0.3 else ""
+                if name in {p.name for p in self.living(NodeProcess)}:
+                    name = ""
+                self.tell(f"{self.node(name=name).name} starts")
+            for _ in range(len(self.living(WorkerProcess)), self.plot.workers):
+                self.tell(f"{self.worker().name} starts")
+            await asyncio.sleep(LOOK)
+
+    def check_ends(self) -> None:
+        """Check that no process ended by itself, except one that found no store or broker when it started."""
+        for process in self.processes:
+            if process.dead or not process.main.done():
+                continue
+            error = process.main.exception()
+            if error is None and process.stop_asked.is_set():
+                continue
+            if error is not None and not process.ready.is_set() and _is_outage(error):
+                continue
+            raise AssertionError(f"{process.name} ended by itself") from error
+
+    def end(self, process: Hosted) -> None:
+        """Ask a process to stop in order, without waiting for it."""
+        process.stop_asked.set()
+        self._ending.append(asyncio.ensure_future(self._ended(process)))
+
+    async def _ended(self, process: Hosted) -> None:
+        try:
+            await process.stop()
+        except Exception as error:
+            if process.ready.is_set() or not _is_outage(error):
+                raise
+
+    async def close(self) -> None:
+        """Stop what lives, in order."""
+        for process in self.living(Hosted):
+            self.end(process)
+        for ending in self._ending:
+            await ending
+
+    def jump(self, seconds: float) -> None:
+        """Let time go by with nothing running."""
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualTimeLoop)
+        loop.jump(seconds)
+
+    def happened(self, fault: Fault, what: str = "") -> None:
+        """Count a fault, and tell of it."""
+        self.weather.seen[fault] += 1
+        self.tell(f"{fault}: {what}" if what else str(fault))
+
+
+def _is_outage(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_outage(each) for each in error.exceptions)
+    return isinstance(error, StoreError | TransportError | TimeoutError)

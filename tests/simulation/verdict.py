@@ -1,0 +1,227 @@
+"""What must be true when a plot has been told. It goes by the log, and by what clients and the outside world saw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from actors.execution import Execution
+from eventstore import RecordedEvent
+from tests.simulation.app import APP, Deed
+from tests.simulation.audit import audit_log, audit_rest
+from tests.simulation.clients import Clients, Told
+from tests.simulation.installation import Installation
+
+SOON = 10.0  # virtual seconds after the healing until a timer that is due has fired
+
+Live = dict[str, Any]
+"""Streams, with what a query told of their state at the end."""
+
+
+def judge(installation: Installation, clients: Clients, live: Live, healed_at: float) -> bool:
+    """Check everything; raises `AssertionError`. Gives whether messages were put aside as poison, which excuses some."""
+    store = installation.store
+    put_aside = [message for partition in store.log.partitions for message in partition.quarantine.values()]
+    for message in put_aside:
+        assert "times while handling it" in message.reason, f"put aside for another reason: {message.reason}"
+    for partition in store.log.partitions:
+        partition.quarantine.clear()  # seen
+    audit_log(store, APP)
+    audit_rest(store, installation.broker, APP.task_queues)
+    _Verdict(installation, clients, excused=bool(put_aside)).check(live, healed_at)
+    return bool(put_aside)
+
+
+class _Verdict:
+    def __init__(self, installation: Installation, clients: Clients, *, excused: bool) -> None:
+        self._in, self._clients, self._excused = installation, clients, excused
+        self._streams = installation.store.log.streams
+        self._lost = {_command_id(body) for body in installation.broker.lost}
+
+    def check(self, live: Live, healed_at: float) -> None:
+        for told in self._clients.told:
+            (self._poke if told.wish.kind == "poke" else self._move)(told)
+        for name, stream in self._streams.items():
+            type_ = name.partition("/")[0]
+            if type_ == "Account":
+                self._account(name, stream.events)
+            else:
+                self._outcomes(name, stream.events)
+                self._timers(name, stream.events, healed_at)
+            self._replay(name, live)
+        self._starts()
+        self._transfers()
+        self._order()
+
+    def _events(self, stream: str) -> list[RecordedEvent]:
+        found = self._streams.get(stream)
+        return found.events if found else []
+
+    # -- accepted commands have exactly one effect ------------------------------------------------------------------
+
+    def _move(self, told: Told) -> None:
+        wish = told.wish
+        effects = [e for e in self._events(f"Account/{wish.id}") if e.causation_id == wish.command_id]
+        what = f"{wish.command_id} ({wish.kind} {wish.amount} to {wish.id}), told {told.answer!r} {told.refused}"
+        assert len(effects) <= 1, f"{what}: {len(effects)} effects"
+        if told.refused == "Rejected":
+            assert not effects, f"{what}: refused, and done all the same"
+        elif wish.kind == "move" and not told.refused:
+            assert effects, f"{what}: answered, and not done"
+            assert _balance(self._events(f"Account/{wish.id}")[: effects[0].version]) == tuple(told.answer), what
+        elif wish.kind == "told" and not effects and not self._excused and wish.command_id not in self._lost:
+            marks = self._streams[f"Account/{wish.id}"].inbox
+            assert wish.command_id in marks, f"{what}: accepted, and never handled"
+
+    def _poke(self, told: Told) -> None:
+        wish = told.wish
+        journal = _journal(self._events(f"Flow/{wish.id}"))
+        pokes = [data["input"]["who"] for type_, data in journal if type_ == "CommandReceived"]
+        what = f"{wish.command_id} (poke {wish.id}), told {told.answer!r} {told.refused}"
+        assert pokes.count(wish.command_id) <= 1, f"{what}: {pokes}"
+        if not told.refused:
+            assert pokes[told.answer - 1] == wish.command_id, f"{what}: {pokes}"
+        elif not self._excused:
+            # Its run ended first; the command was recorded, and nobody is left to answer it.
+            assert told.refused == "AlreadyFinished", what
+
+    def _account(self, name: str, events: list[RecordedEvent]) -> None:
+        ids = [event.causation_id for event in events]
+        assert len(set(ids)) == len(ids), f"{name}: a command was applied twice: {ids}"
+        assert _balance(events)[1] >= 0, f"{name}: overdrawn"
+
+    def _starts(self) -> None:
+        for id, created in self._clients.created.items():
+            assert sum(created) <= 1, f"{id} was created {created}"
+            results = self._clients.results[id]
+            assert all(result == results[0] for result in results), f"{id} ended in several ways: {results}"
+        for wish in self._in.plot.wishes:
+            if wish.kind == "start":
+                _check_results(wish.deeds, self._clients.results[wish.id][0])
+
+    # -- outcomes, timers, money ------------------------------------------------------------------------------------
+
+    def _outcomes(self, name: str, events: list[RecordedEvent]) -> None:
+        """Every recorded result is one that some run of that task had."""
+        for type_, data in _journal(events):
+            if type_ == "TaskCompleted" and type(data["result"]) is int:
+                runs = self._in.runs.get(f"{name}#{data['task']}", 0)
+                assert 1 <= data["result"] <= runs, f"{name}#{data['task']}: {data['result']} of {runs} runs"
+
+    def _timers(self, name: str, events: list[RecordedEvent], healed_at: float) -> None:
+        due: dict[int, float] = {}
+        start = self._in.started_at
+        for event, (type_, data) in zip(events, _journal(events), strict=True):
+            if type_ == "TimerSet":
+                due[data["timer"]] = data["due"] - start
+            elif type_ == "TimerFired":
+                fired = event.recorded_at.timestamp() - start
+                late = fired - max(due[data["timer"]], healed_at)
+                assert late < SOON, f"{name}: timer {data['timer']} fired {late:.1f} s late"
+
+    def _transfers(self) -> None:
+        """Money that a transfer took from one account it put into another one."""
+        total = sum(_balance(s.events)[1] for name, s in self._streams.items() if name.startswith("Account/"))
+        brought = 0
+        for name, stream in self._streams.items():
+            if name.startswith("Account/"):
+                brought += sum(_amount(e) for e in stream.events if "#" not in (e.causation_id or ""))
+        assert total == brought or self._excused, f"clients brought {brought}, {total} is there"
+        for wish in self._in.plot.wishes:
+            if wish.kind == "transfer" and not self._excused:
+                moved = self._clients.results[wish.id][0]
+                moves = [
+                    (account, _amount(event))
+                    for account in wish.target.split()
+                    for event in self._events(f"Account/{account}")
+                    if (event.causation_id or "").startswith(f"Transfer/{wish.id}#")
+                ]
+                source, target = wish.target.split()
+                expected = [(source, -wish.amount), (target, wish.amount)] if moved else []
+                assert moves == expected, f"transfer {wish.id}, told {moved}: {moves}"
+
+    # -- order, and what is live ------------------------------------------------------------------------------------
+
+    def _order(self) -> None:
+        """What was answered before something else was asked stands before it in the log."""
+        place = {
+            (name, event.causation_id): event.version
+            for name, stream in self._streams.items()
+            for event in stream.events
+            if name.startswith("Account/")
+        }
+        done = [
+            (told, place[key])
+            for told in self._clients.told
+            if (key := (f"Account/{told.wish.id}", told.wish.command_id)) in place
+        ]
+        for first, version in done:
+            if first.wish.kind == "told" and not self._in.plot.calm:
+                continue  # its confirm says that it will be done, not that it is
+            for second, other in done:
+                if second.wish.id == first.wish.id and second.asked_at > first.told_at:
+                    self._stand(first, version, second, other)
+
+    def _stand(self, first: Told, version: int, second: Told, other: int) -> None:
+        if first.wish.command_id != second.wish.command_id and not (first.wish.twice or second.wish.twice):
+            same = first.wish.client == second.wish.client or first.wish.kind == "move"
+            assert version < other or not same, (
+                f"{second.wish.command_id} was asked after {first.wish.command_id} was done, and stands before it"
+            )
+
+    def _replay(self, name: str, live: Live) -> None:
+        type_ = name.partition("/")[0]
+        if type_ == "Account":
+            assert _balance(self._events(name)) == tuple(live[name]), f"{name}: replay differs from {live[name]}"
+        elif type_ == "Flow":
+            execution = Execution(APP.types[type_], name)  # type: ignore[arg-type]  # a workflow's type
+            execution.replay(self._events(name))
+            state = execution.state()
+            execution.dispose()
+            replayed = (state["pokes"], state["done"])
+            assert replayed == tuple(live[name]), f"{name}: replay gives {replayed}, live is {live[name]}"
+
+
+def _journal(events: list[RecordedEvent]) -> Iterator[tuple[str, Any]]:
+    for event in events:
+        yield event.type, msgspec.json.decode(event.data)
+
+
+def _amount(event: RecordedEvent) -> int:
+    amount: int = msgspec.json.decode(event.data)["amount"]
+    return amount
+
+
+def _balance(events: list[RecordedEvent]) -> tuple[int, int]:
+    return len(events), sum(_amount(event) for event in events)
+
+
+def _command_id(body: bytes) -> str:
+    return str(msgspec.json.decode(body).get("command_id"))
+
+
+def _check_results(deeds: list[Deed], results: list[Any]) -> None:
+    assert len(deeds) == len(results), f"{len(deeds)} deeds, {len(results)} results"
+    for deed, result in zip(deeds, results, strict=True):
+        _check_result(deed, result)
+
+
+def _check_result(deed: Deed, result: Any) -> None:
+    good = True
+    match deed.do:
+        case "note" | "work":
+            good = isinstance(result, int) and result > deed.fails
+        case "refuse":
+            good = result == "never"
+        case "sleep":
+            good = result == "slept"
+        case "wait":
+            good = result == "poked" or (result == "nobody came" and deed.seconds > 0)
+        case "together":
+            _check_results(deed.deeds, result)
+        case "race":
+            if result != "too late":
+                _check_result(deed.deeds[0], result)
+    assert good, f"{deed} gave {result!r}"
