@@ -18,10 +18,12 @@ from actors.errors import (
     PayloadRefused,
     Rejected,
     RunFailed,
+    SnapshotRefused,
     TaskError,
     UnknownName,
 )
 from actors.handlers import command, event, query
+from actors.snapshot import Snapshots
 from actors.task import Retry, Task, TaskContext, task, task_context
 from actors.workflow import Workflow
 
@@ -41,6 +43,8 @@ __all__ = [
     "Rejected",
     "Retry",
     "RunFailed",
+    "SnapshotRefused",
+    "Snapshots",
     "Task",
     "TaskContext",
     "TaskError",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Protocol
 
 from actors.names import split_stream
+from actors.snapshot import Snapshots
 
 
 class Emitter(Protocol):
@@ -23,9 +24,12 @@ class Actor:
 
     A command decides and emits events; `@event` methods are the only place where `self.state` changes, because the
     state is rebuilt from the events alone. Commands are handled one at a time, in the order they came.
+
+    `snapshots` says when the state is kept beside the events, so that a long stream is quick to load; None: never.
     """
 
     type_name: ClassVar[str]
+    snapshots: ClassVar[Snapshots | None] = Snapshots()
     state: Any
     _perdure: Emitter
 

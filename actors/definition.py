@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 from actors.actor import Actor, Emitter
 from actors.codec import decoder
 from actors.errors import DefinitionError, UnknownName
+from actors.fingerprint import fingerprint
 from actors.handlers import Handler, handlers, marked
 from actors.names import TYPE_NAME
 from actors.purity import check_purity
-from actors.signature import Signature, type_hints
+from actors.signature import Signature, _checked_type, type_hints
+from actors.snapshot import SnapshotFormat, Snapshots
 from actors.task import Task
 from actors.workflow import Surroundings, Workflow
 
@@ -99,6 +102,22 @@ class ActorType(_Definition):
         if len(self.events) != len(made):
             raise DefinitionError(f"{self.name}: two @event methods take the same event type")
         self.state_type = _state_type(cls, self.name)
+        self.snapshots: Snapshots | None = _snapshots(cls, self.name)
+        self.snapshot_format = self._format()
+
+    def _format(self) -> SnapshotFormat:
+        objection = None
+        try:
+            _checked_type(self.state_type, f"{self.name}: the state")
+        except DefinitionError as error:
+            if self.snapshots not in (None, Actor.snapshots):  # asked for, so that they are missed
+                raise DefinitionError(f"{error}; or set `snapshots = None`, and the state is always folded") from None
+            objection = str(error)
+        handlers = sorted(self.events.items())
+        folds = [handler.function for _, handler in handlers] + [self.cls.__init__]
+        types = [self.state_type, *(handler.event_type for _, handler in handlers)]
+        code = fingerprint(self.cls, [fold for fold in folds if isinstance(fold, FunctionType)], types)
+        return SnapshotFormat(self.state_type, (self.snapshots or Snapshots()).schema, code, objection)
 
     def create(self, emitter: Emitter) -> Actor:
         """Make an instance with a fresh state."""
@@ -118,6 +137,13 @@ def _state_type(cls: type[Actor], owner: str) -> type:
     except TypeError as error:
         raise DefinitionError(f"{owner}: {state_type.__name__}() must work without arguments: {error}") from error
     return state_type
+
+
+def _snapshots(cls: type[Actor], owner: str) -> Snapshots | None:
+    policy: object = cls.snapshots
+    if policy is not None and not isinstance(policy, Snapshots):
+        raise DefinitionError(f"{owner}: `snapshots` must be Snapshots(…), or None for none; it is {policy!r}")
+    return policy
 
 
 def _check_init(cls: type, owner: str) -> None:

@@ -15,7 +15,7 @@ from msgspec import Raw
 
 from actors.codec import encode
 from actors.definition import ActorType
-from actors.errors import Bug, DefinitionError, Failure, Nondeterminism
+from actors.errors import Bug, DefinitionError, Failure, Nondeterminism, SnapshotRefused
 from actors.failures import describe, error_info
 from actors.turn import Answer, HistoryEvent, NewRecord, Outcome, Turn
 
@@ -31,8 +31,19 @@ class Entity:
         self._emitted: list[NewRecord] | None = None  # None: no command is running, or an event is being applied
         self._failed: Exception | None = None  # an @event method raised: its command can't succeed any more
 
+    def snapshot(self) -> bytes:
+        """Give the state as it is at `version`, as JSON that `restore` takes; raises `SnapshotRefused`."""
+        if self.dirty:
+            raise SnapshotRefused("a refused command has touched the state")
+        return self.kind.snapshot_format.encode(self._instance, lambda: self.kind.create(self))
+
+    def restore(self, version: int, data: bytes) -> None:
+        """Begin with a snapshot's state, in place of the events up to its version; raises `SnapshotRefused`."""
+        self._instance.state = self.kind.snapshot_format.decode(data)
+        self.version = version
+
     def replay(self, history: Iterable[HistoryEvent]) -> None:
-        """Fold the stream's events, in order, from the first one.
+        """Fold the stream's events, in order, from the first one after `version`.
 
         Raises:
             Nondeterminism: an event's type is not known here.

@@ -7,6 +7,7 @@ ActorsError
 │   ├── InvalidArguments   the arguments do not fit the signature
 │   ├── InvalidId          the id is not allowed
 │   └── PayloadRefused     malformed, too large, nested too deep, or not JSON (NaN)
+├── SnapshotRefused        a state can't be kept as a snapshot, or a snapshot can't be read; the events can
 ├── NotDurable             workflow code asked the event loop for something that can't be replayed
 ├── Nondeterminism         the code does not do what the journal says it did
 └── Bug                    user code raised something that it did not declare; the instance is stuck, not failed
@@ -48,6 +49,10 @@ class InvalidId(InvalidInput):
 
 class PayloadRefused(InvalidInput):
     """The payload is malformed, too large, nested too deep, or holds what JSON can't."""
+
+
+class SnapshotRefused(ActorsError):
+    """A state can't be kept as a snapshot, or a snapshot can't be read. Nothing is lost: the events have it all."""
 
 
 class NotDurable(ActorsError):

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors import Bug
+from actors import Bug, SnapshotRefused
 from actors.definition import ActorType, WorkflowType
 from actors.failures import error_info
 from actors.journal import ErrorInfo
@@ -116,19 +116,28 @@ class Activation:
     def load_request(self) -> LoadRequest:
         """Say what to read: the stream, and which of the waiting commands were handled before."""
         ids = [item.content.command_id for item in self.mailbox if isinstance(item.content, Send)]
-        return LoadRequest(self.stream, ids)
+        # Whether an actor can be folded is judged by its events alone.
+        return LoadRequest(self.stream, ids, after=0 if self.stream in self.host.stuck else None)
 
-    def loaded(self, stream: LoadedStream) -> None:
-        """Go on with what was read."""
+    def loaded(self, stream: LoadedStream) -> bool:
+        """Go on with what was read. False: not from this snapshot, which another code made or which is damaged."""
         if self.phase is not Phase.LOADING:
-            return
+            return True
         try:
+            if stream.snapshot is not None and isinstance(self.behaviour, WorkflowBehaviour):
+                raise SnapshotRefused("a workflow is replayed from its first event")
             step = self.behaviour.load(stream, was_stuck=self.stream in self.host.stuck)
+        except SnapshotRefused as refused:
+            version = None if stream.snapshot is None else stream.snapshot.version
+            log.info("snapshot passed over", actor=self.stream, snapshot=version, reason=str(refused))
+            self.behaviour.dispose()
+            self.behaviour = self._fresh()
+            return False
         except Exception as error:
             # Not the user's code, or the behaviour would have told it: whatever it is, the partition goes on.
             log.exception("stream could not be loaded", actor=self.stream)
             self._not_loaded(error_info(error))
-            return
+            return True
         self.phase = Phase.ACTIVE
         # A local task that ended while its turn was lost waits in the mailbox: it must not run twice for that.
         ended = {item.content.call.task for item in self.mailbox if isinstance(item.content, LocalDone)}
@@ -140,6 +149,7 @@ class Activation:
             self.host.stuck.plan(self.stream)
         self._submit(step, Item(self.host.wake(self.stream)))
         self._drain()
+        return True
 
     @property
     def idle(self) -> bool:

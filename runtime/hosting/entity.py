@@ -11,7 +11,7 @@ from typing import assert_never
 
 from msgspec import Raw
 
-from actors import Bug, Failure, InvalidInput, Nondeterminism
+from actors import Bug, Failure, InvalidInput, Nondeterminism, SnapshotRefused
 from actors.definition import ActorType
 from actors.entity import Entity
 from actors.failures import error_info
@@ -21,6 +21,7 @@ from eventstore import Commit, InboxMark, LoadedStream, NewEvent
 from eventstore import Execution as ExecutionRow
 from runtime.hosting.ground import Ground, answers, fingerprint, refusal, storable
 from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
+from runtime.hosting.snapshots import ActorSnapshots
 from runtime.hosting.workflow import reply_for
 from runtime.messages import Ask, AwaitResult, Reply, Send, Start, Status, TaskOutcome, encode_message, error_reply
 
@@ -37,6 +38,7 @@ class EntityBehaviour:
         self._ground, self._kind, self.stream = ground, kind, stream
         self._inbox: dict[str, InboxMark] = {}
         self._trouble: ErrorInfo | None = None
+        self._snapshots = ActorSnapshots(kind)
         self._made: Entity | None = None
         try:
             self._made = Entity(kind, stream)
@@ -66,21 +68,41 @@ class EntityBehaviour:
         return self._made is not None and self._made.dirty
 
     def load(self, loaded: LoadedStream, *, was_stuck: bool) -> Step:
-        """Fold the events. An actor that can't be folded is listed as stuck, and changes nothing until the code can."""
+        """Fold the events. An actor that can't be folded is listed as stuck, and changes nothing until the code can.
+
+        Raises:
+            SnapshotRefused: not from this snapshot; `self` is of no use any more. Whether an actor is stuck is judged
+                by its events alone.
+        """
+        if loaded.snapshot is not None and (was_stuck or self._made is None):
+            raise SnapshotRefused("the actor is stuck")
         self._inbox = dict(loaded.inbox)
         if loaded.events:
             self.correlation_id = loaded.events[0].correlation_id
         try:
             if self._made is not None:
+                self._snapshots.begin(self._made, loaded)
                 self._made.replay(loaded.events)
+                self._snapshots.count(loaded.events)
         except (Nondeterminism, Bug) as error:
+            if loaded.snapshot is not None:
+                raise SnapshotRefused(f"the events after it can't be folded: {error}") from error
             self._trouble = error_info(error)
         if was_stuck == (self._trouble is not None):
-            return Step()
+            return self._rebuilt()
         status = "active" if was_stuck else "stuck"
         # One without events is not listed: it does not exist yet.
         commit = self._relisted(loaded, status) if loaded.events else None
         return Step(commit, stuck=self._trouble, resumed=was_stuck)
+
+    def _rebuilt(self) -> Step:
+        """Take the snapshot that would have spared this: the next activation may come before the next command."""
+        if self._made is None or self._trouble is not None:
+            return Step()
+        if (snapshot := self._snapshots.take(self._made)) is None:
+            return Step()
+        ground = self._ground
+        return Step(Commit(ground.partition, ground.epoch, self.stream, self.version, snapshot=snapshot))
 
     def handle(self, item: Item) -> Step:
         """Handle one item; raises `actors.Bug` when user code raised something undeclared."""
@@ -171,6 +193,7 @@ class EntityBehaviour:
     def _commit(self, turn: Turn, mark: InboxMark) -> Commit:
         ground, now = self._ground, self._ground.clock.now()
         expected = self._entity.version - len(turn.events)
+        self._snapshots.count(turn.events)
         return Commit(
             partition=ground.partition,
             epoch=ground.epoch,
@@ -183,6 +206,7 @@ class EntityBehaviour:
                 for record in turn.events
             ],
             inbox=[mark],
+            snapshot=self._snapshots.take(self._entity) if turn.events else None,
             execution=self._listing(now) if expected == 0 and turn.events else None,
         )
 

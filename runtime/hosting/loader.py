@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 import structlog
+from msgspec import Struct
 
-from eventstore import EventStore, LoadedStream, LoadRequest, StoreError
+from eventstore import EventStore, LoadedStream, LoadRequest, Snapshot, StoreError
 from runtime.consuming import STORE_PAUSE, pause
 
 MAX_STREAMS = 200  # of one read: bounds the memory and the time of a mass activation
@@ -25,9 +26,16 @@ class Loadable(Protocol):
         """Say what to read."""
         ...
 
-    def loaded(self, stream: LoadedStream) -> None:
-        """Take what was read."""
+    def loaded(self, stream: LoadedStream) -> bool:
+        """Take what was read; False: it can't begin with this snapshot, and asks for what was before it."""
         ...
+
+
+class Wanted(Struct, eq=False):
+    """A wish: what to load, and from where."""
+
+    what: Loadable
+    below: int | None = None  # only with a snapshot of a lower version than this; None: the newest
 
 
 class Loader:
@@ -35,7 +43,7 @@ class Loader:
 
     def __init__(self, store: EventStore, jitter: Callable[[], float] = random.random) -> None:
         self._store, self._jitter = store, jitter
-        self._wanted: deque[Loadable] = deque()
+        self._wanted: deque[Wanted] = deque()
         self._arrived = asyncio.Event()
 
     def __len__(self) -> int:
@@ -43,7 +51,7 @@ class Loader:
 
     def add(self, wanted: Loadable) -> None:
         """Ask for an activation to be loaded."""
-        self._wanted.append(wanted)
+        self._wanted.append(Wanted(wanted))
         self._arrived.set()
 
     async def run(self) -> None:
@@ -53,7 +61,7 @@ class Loader:
             await self._arrived.wait()
             batch = [self._wanted.popleft() for _ in range(min(MAX_STREAMS, len(self._wanted)))]
             try:
-                loaded = await self._store.load([activation.load_request() for activation in batch])
+                loaded = await self._load(batch)
             except StoreError as error:
                 self._wanted.extendleft(reversed(batch))
                 failures += 1
@@ -63,8 +71,26 @@ class Loader:
             failures = 0
             if not self._wanted:
                 self._arrived.clear()
-            for activation, stream in zip(batch, loaded, strict=True):
-                activation.loaded(stream)
-                await asyncio.sleep(
-                    0
-                )  # a long journal takes long to replay, and heartbeats must get through between two
+            for wanted, stream in zip(batch, loaded, strict=True):
+                if not wanted.what.loaded(stream) and stream.snapshot is not None:
+                    self._wanted.append(Wanted(wanted.what, below=stream.snapshot.version))
+                    self._arrived.set()
+                # A long journal takes long to replay, and heartbeats must get through between two.
+                await asyncio.sleep(0)
+
+    async def _load(self, batch: list[Wanted]) -> list[LoadedStream]:
+        """Read a batch: newest snapshots, or older ones for those that could not begin with theirs."""
+        older = [await self._older(wanted) for wanted in batch]
+        requests = [wanted.what.load_request() for wanted in batch]
+        for wanted, request, snapshot in zip(batch, requests, older, strict=True):
+            if wanted.below is not None:
+                request.after = 0 if snapshot is None else snapshot.version
+        loaded = await self._store.load(requests)
+        for stream, snapshot in zip(loaded, older, strict=True):
+            stream.snapshot = snapshot or stream.snapshot
+        return loaded
+
+    async def _older(self, wanted: Wanted) -> Snapshot | None:
+        if wanted.below is None:
+            return None
+        return await self._store.snapshot(wanted.what.load_request().stream, upto=wanted.below - 1)
