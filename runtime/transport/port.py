@@ -7,7 +7,8 @@ adapter keeps exactly this, held by one conformance suite:
 * in order from one publisher to one queue as long as nothing fails. After a failure order may break;
 * an exclusive subscription is the only one that gets a queue's messages. The lease decides who should own
   a partition; the transport only has to stop feeding two consumers at once for long;
-* acks are buffered and sent in bulk: `ack` costs no round trip. An ack that is lost means a redelivery;
+* acks are buffered and sent in bulk: `ack` costs no round trip. An ack that is lost means a redelivery, and so may
+  one of a message whose neighbours were not acked when the subscription ended: they may have travelled together;
 * closing a subscription, or losing its connection, hands every unacked message back to the queue. There is
   no way to hand back one message and go on: that would break the order of a mailbox;
 * a subscription belongs to one connection. When that is lost `receive` raises `SubscriptionLost`, later

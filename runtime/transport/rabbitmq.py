@@ -7,9 +7,9 @@ receive <── DeliveryReader <── one channel a subscription, connection 2 
 ```
 
 aio-pika connects; the hot paths go below it: publishing writes frames of our own making (rabbitmq_channel,
-rabbitmq_frames), and deliveries are read off the socket before the client sees them (rabbitmq_reader). Two connections, because a broker short of memory stops reading from one that publishes, acks
-included. Several small messages in one AMQP message would be a matter of `PublishChannel._write` and
-`RabbitMQSubscription.deliver` alone.
+rabbitmq_frames), and deliveries are read off the socket before the client sees them (rabbitmq_reader). Under load
+several small messages to one queue travel in one AMQP message (rabbitmq_bundle), which nobody above the port sees.
+Two connections, because a broker short of memory stops reading from one that publishes, acks included.
 
 A second exclusive subscription to a queue waits until the first is gone: RabbitMQ keeps a single active consumer
 for as long as it lives. The process that lost the partition's lease closes its own.
@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from uuid import uuid4
 
 import aio_pika
 from aiormq import Connection
@@ -29,6 +30,7 @@ from aiormq.exceptions import ChannelNotFoundEntity
 from runtime.transport.backoff import keep_trying
 from runtime.transport.port import Destination, Message, Topology, TransportUnavailable
 from runtime.transport.queues import missing_queue, queue_name
+from runtime.transport.rabbitmq_bundle import REPLY_PREFIX
 from runtime.transport.rabbitmq_channel import open_channel
 from runtime.transport.rabbitmq_connection import BROKER_LOST, HEARTBEAT, C, channels_of, connect, unavailable
 from runtime.transport.rabbitmq_publisher import RabbitMQPublisher
@@ -37,6 +39,8 @@ from runtime.transport.rabbitmq_subscription import RabbitMQSubscription
 from runtime.transport.rabbitmq_topology import check_topology, declare_topology
 
 _CLOSE_SECONDS = 5.0
+_MOST_BUNDLES = 128  # of 64 KiB that a partition holds; and what two crashes make suspects of, see `hosting/service.py`
+_INBOX_HOLDS = 1_000_000  # replies need no ack, so nothing holds them back
 
 
 class RabbitMQTransport:
@@ -120,11 +124,12 @@ class RabbitMQTransport:
         """Consume a queue. COMMANDS queues feed one consumer at a time, the one that came first."""
         name = queue_name(source, key)
         async with self._consuming_lock:
-            subscription = RabbitMQSubscription(source)
+            subscription = RabbitMQSubscription(source, prefetch, self.publish)
             channel = await self._channel(subscription)
             try:
                 with unavailable(f"queue {name!r} can't be consumed"):
-                    await channel.basic_qos(prefetch_count=prefetch, timeout=self._patience)
+                    count = min(prefetch, _MOST_BUNDLES) if source is Destination.COMMANDS else prefetch
+                    await channel.basic_qos(prefetch_count=count, timeout=self._patience)
                     await self._consume(channel, name)
             except BaseException:  # a cancelled one, too: nobody else knows of it, and it would keep the queue for ever
                 await subscription.close()
@@ -133,14 +138,14 @@ class RabbitMQTransport:
             return subscription
 
     async def reply_inbox(self) -> tuple[str, RabbitMQSubscription]:
-        """Create an exclusive queue that the broker names and deletes with this connection."""
+        """Create an exclusive queue that the broker deletes with this connection. Its name says that we read bundles."""
+        address = f"{REPLY_PREFIX}{uuid4().hex}"
         async with self._consuming_lock:
-            subscription = RabbitMQSubscription(Destination.REPLIES)
+            subscription = RabbitMQSubscription(Destination.REPLIES, _INBOX_HOLDS, self.publish)
             channel = await self._channel(subscription)
             try:
                 with unavailable("a reply queue can't be made"):
-                    declared = await channel.queue_declare("", exclusive=True, auto_delete=True, timeout=self._patience)
-                    address = declared.queue or ""
+                    await channel.queue_declare(address, exclusive=True, auto_delete=True, timeout=self._patience)
                     await channel.basic_consume(address, _never_called, no_ack=True, timeout=self._patience)
             except BaseException:
                 await subscription.close()

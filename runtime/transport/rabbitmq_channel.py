@@ -13,15 +13,17 @@ from aiormq import Connection, spec
 from aiormq.abc import ChannelFrame, ConfirmationFrameType
 from aiormq.channel import Channel
 from aiormq.exceptions import AMQPError
+from msgspec import Struct as Record
 from pamqp.body import ContentBody
 from pamqp.header import ContentHeader
 
 from runtime.transport.port import Destination, Message, PublishUnknown, TransportError
+from runtime.transport.rabbitmq_bundle import bundled
 from runtime.transport.rabbitmq_frames import publish_frames
 from runtime.transport.rabbitmq_topology import EXCHANGES
 
-_IN_FLIGHT = 512
-_CHUNK_MESSAGES = 128
+_IN_FLIGHT = 512  # AMQP messages without their confirms
+_CHUNK_MESSAGES = 512
 _CHUNK_BYTES = 256_000
 
 C = TypeVar("C", bound=Channel)
@@ -54,17 +56,24 @@ class Batch:
             self.done.exception()  # a caller that was cancelled will not look
 
 
-class PublishChannel(Channel):
-    """Publishes batches in the order in which they are submitted; those that wait go out in one write.
+class Entry(Record, gc=False):
+    """A message of a batch, on its way out."""
 
-    Each message is known by its publish sequence number, which is its AMQP message id too. So a returned message
+    batch: Batch
+    message: Message
+
+
+class PublishChannel(Channel):
+    """Publishes batches in the order in which they are submitted; those that wait go out in one write, bundled.
+
+    Each AMQP message is known by its publish sequence number, which is its message id too. So a returned message
     is told from every other publish on this channel, and a caller that gives up leaves nothing behind that could
-    be taken for somebody else's confirm.
+    be taken for somebody else's confirm. A confirm, return or refusal of a bundle is one for each of its messages.
     """
 
     def __init__(self, connection: Connection, number: int, *, confirms: bool) -> None:
         self._unsent: deque[Batch] = deque()
-        self._waiting: dict[int, tuple[Batch, Message]] = {}  # for their confirms, by sequence number
+        self._waiting: dict[int, list[Entry]] = {}  # for their confirms, by sequence number
         self._oldest = 1
         self._sequence = 0
         self._wake = asyncio.Event()
@@ -80,7 +89,7 @@ class PublishChannel(Channel):
     def lose(self, reason: str) -> None:
         """Tell everyone who waits that their confirms will not come. What was never written is in doubt as well."""
         self.writer.cancel()
-        batches = [*self._unsent, *(batch for batch, _ in self._waiting.values())]
+        batches = [*self._unsent, *(entry.batch for entries in self._waiting.values() for entry in entries)]
         self._unsent.clear()
         self._waiting.clear()
         for batch in batches:
@@ -100,41 +109,52 @@ class PublishChannel(Channel):
     async def _write_chunk(self, room: int) -> None:
         """Write up to `room` messages of the batches that wait, and let the socket take them."""
         frames: list[bytes] = []
-        written: list[Batch] = []
+        written: list[Entry] = []
+        for entries in bundled(self._take(room), self.max_content_size):
+            try:
+                frames += self._frames(entries)
+            except TransportError as error:
+                for entry in entries:
+                    entry.batch.fail(error)
+                continue
+            self._sequence += 1
+            if self.publisher_confirms:
+                self._waiting[self._sequence] = entries
+            else:
+                written += entries
+        if frames:
+            # Not a future of aiormq's: those end with the channel in ways that look like a cancellation.
+            drained = asyncio.get_running_loop().create_future()
+            await self.write_queue.put(ChannelFrame(b"".join(frames), should_close=False, drain_future=drained))
+            await drained
+        for entry in written:
+            entry.batch.confirmed()
+
+    def _take(self, room: int) -> list[Entry]:
+        """Take messages of the batches that wait. A batch whose caller is gone is not sent any further."""
+        taken: list[Entry] = []
         size = 0
         while self._unsent and room > 0 and size < _CHUNK_BYTES:
             batch = self._unsent[0]
-            while not batch.done.done() and batch.written < len(batch.messages) and room > 0 and size < _CHUNK_BYTES:
-                message = batch.messages[batch.written]
-                try:
-                    frames += self._frames(message)
-                except TransportError as error:
-                    batch.fail(error)
-                    break
-                self._sequence += 1
-                if self.publisher_confirms:
-                    self._waiting[self._sequence] = (batch, message)
-                else:
-                    written.append(batch)
+            messages = batch.messages
+            while not batch.done.done() and batch.written < len(messages) and room > 0 and size < _CHUNK_BYTES:
+                message = messages[batch.written]
+                taken.append(Entry(batch, message))
                 batch.written += 1
                 room -= 1
                 size += len(message.body)
-            if batch.done.done() or batch.written == len(batch.messages):
+            if batch.done.done() or batch.written == len(messages):
                 self._unsent.popleft()
-        # Not a future of aiormq's: those end with the channel in ways that look like a cancellation.
-        drained = asyncio.get_running_loop().create_future()
-        await self.write_queue.put(ChannelFrame(b"".join(frames), should_close=False, drain_future=drained))
-        await drained
-        for batch in written:
-            batch.confirmed()
+        return taken
 
-    def _frames(self, message: Message) -> list[bytes]:
+    def _frames(self, entries: Sequence[Entry]) -> list[bytes]:
+        destination = entries[0].message.destination
         return publish_frames(
             self.number,
-            EXCHANGES[message.destination],
-            message,
+            EXCHANGES[destination],
+            [entry.message for entry in entries],
             message_id=str(self._sequence + 1),
-            mandatory=self.publisher_confirms and message.destination is not Destination.REPLIES,
+            mandatory=self.publisher_confirms and destination is not Destination.REPLIES,
             body_limit=self.max_content_size,
         )
 
@@ -146,9 +166,8 @@ class PublishChannel(Channel):
         multiple = getattr(frame, "multiple", False)
         first = self._oldest if multiple else tag
         for place in range(first, tag + 1):
-            entry = self._waiting.pop(place, None)
-            if entry is not None:
-                entry[0].confirmed(refused=refused)
+            for entry in self._waiting.pop(place, ()):
+                entry.batch.confirmed(refused=refused)
         if multiple:
             self._oldest = max(self._oldest, tag + 1)
         self._progress.set()
@@ -164,10 +183,8 @@ class PublishChannel(Channel):
                 raise AMQPError(f"expected a content body, got {piece!r}")
             missing -= len(piece.value)
         message_id = header.properties.message_id
-        entry = self._waiting.get(int(message_id)) if message_id else None
-        if entry is not None:
-            batch, message = entry
-            batch.unroutable.append(message)
+        for entry in self._waiting.get(int(message_id), ()) if message_id else ():
+            entry.batch.unroutable.append(entry.message)
 
 
 async def open_channel(connection: Connection, make: Callable[[int], C], *, timeout: float) -> C:

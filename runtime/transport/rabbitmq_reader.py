@@ -32,6 +32,7 @@ _DELIVER = b"\x00\x3c\x00\x3c"
 _HEARTBEAT = b"\x08\x00\x00\x00\x00\x00\x00\xce"
 _CONTENT_TYPE, _CONTENT_ENCODING, _HEADERS, _DELIVERY_MODE = 0x8000, 0x4000, 0x2000, 0x1000
 _PRIORITY, _CORRELATION_ID, _REPLY_TO = 0x0800, 0x0400, 0x0200
+_BUNDLE = b"application/x-ndjson"
 _CHUNK = 262_144
 _QUIET_SECONDS = 2.0
 _END = 0xCE
@@ -50,6 +51,7 @@ class Arrival(Record, gc=False):
     headers: dict[str, Any] | None = None
     reply_to: str | None = None
     correlation_id: str | None = None
+    is_bundle: bool = False
 
 
 OnArrival = Callable[[Arrival], None]
@@ -221,6 +223,7 @@ def _properties(arrival: Arrival, data: bytes, at: int) -> int:
     _, _, arrival.missing, flags = _CONTENT.unpack_from(data, at)
     at += 14
     if flags & _CONTENT_TYPE:
+        arrival.is_bundle = data.startswith(_BUNDLE, at + 1, at + 1 + data[at]) and data[at] == len(_BUNDLE)
         at += 1 + data[at]
     if flags & _CONTENT_ENCODING:
         at += 1 + data[at]

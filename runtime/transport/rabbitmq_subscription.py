@@ -3,19 +3,24 @@
 Acks are kept until the loop's next turn and leave as one frame with `multiple` for everything up to the highest
 contiguous handled tag. What was handled beyond a gap is acked one by one: a slow first task must not keep the
 slots of the others.
+
+A bundle is taken apart here and acked when all of its parts are. Until then a lost connection brings all of it again,
+so a part may come twice although it was acked; its receiver bears that, as it bears every redelivery.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from aiormq import spec
 from aiormq.abc import ChannelFrame
 from aiormq.channel import Channel
 
-from runtime.transport.port import Delivery, Destination, SubscriptionLost
+from runtime.transport.port import Delivery, Destination, Message, SubscriptionLost, TransportError
+from runtime.transport.rabbitmq_bundle import PART_BITS, parts
 from runtime.transport.rabbitmq_connection import BROKER_LOST, reason
 from runtime.transport.rabbitmq_frames import ack_frame, reject_frame
 from runtime.transport.rabbitmq_reader import Arrival
@@ -24,19 +29,30 @@ from runtime.transport.rabbitmq_topology import PROBE
 _CLOSE_SECONDS = 5.0
 _WRITER_BUSY_SECONDS = 0.002
 
+Publish = Callable[[Sequence[Message]], Awaitable[None]]
+
 
 class RabbitMQSubscription:
-    """A consumer. It lives as long as its channel."""
+    """A consumer. It lives as long as its channel.
 
-    def __init__(self, source: Destination) -> None:
+    The broker counts AMQP messages for the prefetch, so this counts deliveries: what a bundle holds beyond the room
+    waits here, as bytes.
+    """
+
+    def __init__(self, source: Destination, prefetch: int, publish: Publish) -> None:
         self._source = source
+        self._prefetch = prefetch
+        self._publish = publish
         self._needs_ack = source is not Destination.REPLIES
         self._channel: Channel | None = None
         self._ending: asyncio.Future[object] | None = None
         self._on_end: Callable[[], None] | None = None
         self._lost: str | None = None
-        self._buffer: list[Delivery] = []
+        self._buffer: deque[Delivery] = deque()
         self._arrived = asyncio.Event()
+        self._held: set[int] = set()  # tags of deliveries that were given out and are not acked
+        self._open_parts: dict[int, int] = {}  # how many parts of a bundle are not handled, by AMQP tag
+        self._burials: set[asyncio.Task[None]] = set()
         self._handled: list[int] = []
         self._dead: list[int] = []
         self._newest = 0  # the highest tag that came
@@ -58,26 +74,73 @@ class RabbitMQSubscription:
         channel.on_consumer_cancel_callbacks.add(self._cancelled)
 
     async def receive(self) -> list[Delivery]:
-        """Wait for messages and give all that are here; raises `SubscriptionLost`."""
-        while not self._buffer and self._lost is None:
+        """Wait for messages and give all that are here and fit into the prefetch; raises `SubscriptionLost`."""
+        while self._lost is None and not (self._buffer and self._room > 0):
             self._arrived.clear()
             await self._arrived.wait()
         if self._lost is not None:
             raise SubscriptionLost(self._lost)
-        deliveries, self._buffer = self._buffer, []
+        buffer = self._buffer
+        if len(buffer) <= self._room:
+            deliveries = list(buffer)
+            buffer.clear()
+        else:
+            deliveries = [buffer.popleft() for _ in range(self._room)]
+        if self._needs_ack:
+            self._held.update([delivery.tag for delivery in deliveries])
         return deliveries
+
+    @property
+    def _room(self) -> int:
+        return self._prefetch - len(self._held)
 
     def ack(self, delivery: Delivery) -> None:
         """Mark a delivery as handled; late acks do nothing."""
-        if self._needs_ack and self._lost is None:
-            self._handled.append(delivery.tag)
-            self._flush_soon()
+        if self._release(delivery):
+            self._part_handled(delivery.tag >> PART_BITS)
 
     def dead_letter(self, delivery: Delivery) -> None:
-        """Reject a delivery, which the queue then dead-letters at least once; too late does nothing."""
-        if self._needs_ack and self._lost is None:
-            self._dead.append(delivery.tag)
+        """Reject a delivery, which the queue then dead-letters at least once; too late does nothing.
+
+        The broker can't reject a part of a bundle, so that is published to the dead letters, and acked after that.
+        """
+        if not self._release(delivery):
+            return
+        tag = delivery.tag >> PART_BITS
+        if tag in self._open_parts:
+            burial = asyncio.create_task(self._bury(delivery, tag), name="rabbitmq transport dead letter")
+            self._burials.add(burial)
+            burial.add_done_callback(self._burials.discard)
+        else:
+            self._dead.append(tag)
             self._flush_soon()
+
+    def _release(self, delivery: Delivery) -> bool:
+        if self._lost is not None or delivery.tag not in self._held:
+            return False
+        self._held.remove(delivery.tag)
+        if self._buffer:
+            self._arrived.set()
+        return True
+
+    def _part_handled(self, tag: int) -> None:
+        """Count one delivery of an AMQP message; with the last one the broker may forget it."""
+        still_open = self._open_parts.get(tag, 1) - 1
+        if still_open:
+            self._open_parts[tag] = still_open
+            return
+        self._open_parts.pop(tag, None)
+        self._handled.append(tag)
+        self._flush_soon()
+
+    async def _bury(self, part: Delivery, tag: int) -> None:
+        message = Message(Destination.DEAD, part.key, part.body, part.reply_to, part.correlation_id)
+        try:
+            await self._publish([message])
+        except TransportError as error:  # then it stays where it is: all that is unacked comes again
+            self.lose(f"a dead letter could not be published: {error}")
+        else:
+            self._part_handled(tag)
 
     async def close(self) -> None:
         """Send the acks that are due and close the channel, which hands the rest back; safe to call twice."""
@@ -85,6 +148,9 @@ class RabbitMQSubscription:
         if channel is None or channel.is_closed:
             self.lose("the subscription was closed")
             return
+        if self._burials:
+            for late in (await asyncio.wait(self._burials, timeout=_CLOSE_SECONDS))[1]:
+                late.cancel()
         # Lost already, and the channel open: the broker took the consumer away, or an earlier close was cancelled.
         frames = self._take_frames() if self._lost is None else b""
         self.lose("the subscription was closed")
@@ -100,31 +166,37 @@ class RabbitMQSubscription:
         """Take a message from the connection's reader."""
         tag = self._newest = arrival.tag
         headers = arrival.headers
-        redeliveries = 0
         if headers is not None and PROBE in headers:
             self._handled.append(tag)
             self._flush_soon()
             return
-        if arrival.redelivered:
-            redeliveries = _count(headers)
-        self._buffer.append(
-            Delivery(
-                self._source,
-                arrival.key,
-                arrival.body,
-                arrival.reply_to,
-                arrival.correlation_id,
-                redeliveries,
-                tag,
+        redeliveries = _count(headers) if arrival.redelivered else 0
+        if arrival.is_bundle:
+            deliveries = parts(arrival, self._source, redeliveries)
+            if self._needs_ack and len(deliveries) > 1:
+                self._open_parts[tag] = len(deliveries)
+            self._buffer.extend(deliveries)
+        else:
+            self._buffer.append(
+                Delivery(
+                    self._source,
+                    arrival.key,
+                    arrival.body,
+                    arrival.reply_to,
+                    arrival.correlation_id,
+                    redeliveries,
+                    tag << PART_BITS,
+                )
             )
-        )
-        if len(self._buffer) == 1:
-            self._arrived.set()
+        self._arrived.set()
 
     def lose(self, why: str) -> None:
         """End: `receive` raises, and what was not yet acked comes again."""
         if self._lost is None:
             self._lost = why
+            self._buffer.clear()
+            self._held.clear()
+            self._open_parts.clear()
             self._arrived.set()
             if self._flush_due is not None:
                 self._flush_due.cancel()

@@ -47,6 +47,15 @@ async def collect(subscription: Subscription, count: int, *, ack: bool = False, 
     return found
 
 
+async def collect_until(subscription: Subscription, last: bytes, *, seconds: float = 20) -> list[bytes]:
+    """Receive without acking until this body came; gives all bodies."""
+    found: list[bytes] = []
+    async with asyncio.timeout(seconds):
+        while not found or found[-1] != last:
+            found += bodies(await subscription.receive())
+    return found
+
+
 async def nothing_comes(subscription: Subscription, transport: Transport) -> bool:
     """Whether the subscription stays empty while the server does other work for the same process: a message sent
     and received through a reply queue, after which whatever was due would have been delivered.

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from runtime.transport import Destination, SubscriptionLost
-from tests.conformance.transport.kits import Kit, bodies, collect, commands, nothing_comes, numbered
+from tests.conformance.transport.kits import Kit, bodies, collect, collect_until, commands, nothing_comes, numbered
 
 
 async def test_only_one_exclusive_subscriber_is_fed(kit: Kit) -> None:
@@ -24,7 +24,10 @@ async def test_only_one_exclusive_subscriber_is_fed(kit: Kit) -> None:
 
 
 async def test_a_successor_gets_everything_unacked_in_order(kit: Kit) -> None:
-    """The old owner closes, as a node that lost its lease must; what it held comes first, in its place."""
+    """The old owner closes, as a node that lost its lease must; what it held comes first, in its place.
+
+    What it acked may come again, together with what travelled in the same message of the broker's.
+    """
     one, other = await kit.declared(), await kit.transport()
     await one.publish(commands(*numbered(6)))
     older = await one.subscribe(Destination.COMMANDS, "0", prefetch=3, exclusive=True)
@@ -36,7 +39,9 @@ async def test_a_successor_gets_everything_unacked_in_order(kit: Kit) -> None:
     else:
         await older.close()
         newer = await other.subscribe(Destination.COMMANDS, "0", prefetch=100, exclusive=True)
-    assert bodies(await collect(newer, 5)) == [b"1", b"2", b"3", b"4", b"5"]
+    found = await collect_until(newer, b"5")
+    assert found[-5:] == [b"1", b"2", b"3", b"4", b"5"]
+    assert found[:-5] in ([], [b"0"])
 
 
 async def test_the_older_subscriber_ends_at_once_or_keeps_its_place(kit: Kit) -> None:
