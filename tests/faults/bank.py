@@ -8,7 +8,20 @@ from typing import Any
 
 from msgspec import Struct
 
-from actors import Actor, App, Failure, Rejected, Retry, Workflow, command, event, query, task, task_context
+from actors import (
+    Actor,
+    App,
+    Failure,
+    Rejected,
+    Retry,
+    Snapshots,
+    Workflow,
+    command,
+    event,
+    query,
+    task,
+    task_context,
+)
 from tests.faults.worker_links import bank_call, keep_effect
 
 ACCOUNTS = 200
@@ -17,6 +30,7 @@ TALLIES = 60
 CLOSED_EVERY = 10  # of the accounts takes no deposits, so transfers to it are refunded
 SOON = Retry(first_delay=0.1, max_delay=2.0)  # for ever: servers come back
 NEEDED = 2  # approvals that an errand waits for
+OFTEN = Snapshots(every_events=20, least_share=0)
 
 
 class Refused(Failure):
@@ -44,6 +58,7 @@ class Account(Actor):
     """Every command emits one event, and answers how many there have been."""
 
     state: Balance
+    snapshots = OFTEN
 
     @command
     def open(self, amount: int) -> int:
@@ -103,6 +118,7 @@ class Tally(Actor):
     """Counts; answers how many additions there have been."""
 
     state: Total
+    snapshots = OFTEN
 
     @command
     def add(self, amount: int, memo: str = "") -> int:

@@ -192,8 +192,22 @@ async def _compared(store: PostgresStore, stream: str, live: Any) -> State:
     """Rebuild an actor from its first event on, beside its live answer; and from its snapshot, if it has one."""
     kind = app.type(stream.partition("/")[0])
     history = await store.read_stream(stream)
-    rebuilt = Execution(kind, stream) if isinstance(kind, WorkflowType) else Entity(kind, stream)
-    rebuilt.replay(history)
-    replayed = msgspec.json.decode(rebuilt.query("view", Raw(b"{}")))
-    rebuilt.dispose()
-    return State(stream, replayed, live)
+    if isinstance(kind, WorkflowType):
+        execution = Execution(kind, stream)
+        execution.replay(history)
+        replayed = _view(execution)
+        execution.dispose()
+        return State(stream, replayed, live)
+    entity = Entity(kind, stream)
+    entity.replay(history)
+    snapshot = await store.snapshot(stream)
+    if snapshot is None:
+        return State(stream, _view(entity), live)
+    restored = Entity(kind, stream)
+    restored.restore(snapshot.version, snapshot.data)
+    restored.replay([event for event in history if event.version > snapshot.version])
+    return State(stream, _view(entity), live, _view(restored), has_snapshot=True)
+
+
+def _view(actor: Entity | Execution) -> Any:
+    return msgspec.json.decode(actor.query("view", Raw(b"{}")))

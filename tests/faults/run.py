@@ -56,6 +56,7 @@ async def run(seed: int, minutes: float, console: Console, keep: Path | None = N
             report.trouble.append(f"{type(error).__name__}: {error}")
         report.seconds = loop.time() - began
         if keep is not None and report.faults():
+            console.print(f"journals and logs: {keep / f'seed-{seed}'}")
             shutil.copytree(home, keep / f"seed-{seed}", dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.ready"))
     return report
 
@@ -81,6 +82,8 @@ async def _phases(stage: Stage, plan: list[Fault], report: Report, console: Cons
     evidence = await gather(stage, left)
     report.violations = judge(evidence)
     report.events = len(evidence.events)
+    if not any(state.has_snapshot for state in evidence.states):
+        report.trouble.append("no actor had a snapshot, so I9 has compared none")
     _count_entries(stage, report)
 
 
