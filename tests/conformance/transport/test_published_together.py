@@ -35,7 +35,7 @@ async def test_order_is_kept_between_large_and_small_ones(kit: Kit) -> None:
         id = {3: None, 7: "", 13: "żółć", 19: "a\nb", 31: "x" * 255}.get(kind, f"id-{number}")
         messages.append(Message(Destination.COMMANDS, "0", text, f"to {number // 50}" if kind else None, id))
     await transport.publish(messages)
-    found = await collect(subscription, len(messages))
+    found = await collect(subscription, len(messages), ack=True)
     assert [(d.key, d.body, d.reply_to, d.correlation_id or None) for d in found] == [
         (m.key, m.body, m.reply_to, m.correlation_id or None) for m in messages
     ]
