@@ -7,16 +7,18 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import runtime
 from runtime.bench.jobs import Failed, Job, Ready, Report, read_report, write
 from runtime.servers.errors import log_tail
 from runtime.servers.process import ServerProcess
 
-READY_SECONDS = 30.0
+READY_SECONDS = 120.0  # a machine with much else to do; one that has died is noticed at once
 GRACE = 15.0  # for a process to end in order
+_LOOK = 0.5  # seconds between two looks whether a process that is not ready still lives
 
 
 class BenchFailed(Exception):
@@ -26,15 +28,23 @@ class BenchFailed(Exception):
 class Member:
     """One process, with a log of its own."""
 
-    def __init__(self, name: str, command: Sequence[str], environment: dict[str, str], folder: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: dict[str, str],
+        folder: Path,
+        *,
+        on_orphaned: signal.Signals = signal.SIGKILL,
+    ) -> None:
         self.name, self.folder = name, folder
         self.log = folder / f"{name}.log"
         self._process = ServerProcess(
-            [sys.executable, "-P", "-m", *command],
+            command,
             log=self.log,
             cwd=folder,
             env=_inherited() | environment,
-            on_orphaned=signal.SIGKILL,
+            on_orphaned=on_orphaned,
         )
 
     @property
@@ -69,18 +79,9 @@ class Host(Member):
 
     async def ready(self) -> None:
         """Wait until it says that it is; raises `BenchFailed`."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + READY_SECONDS
         try:
-            while True:
-                self.check()
-                try:
-                    async with asyncio.timeout(0.5):
-                        if b"READY=1" in await loop.sock_recv(self._channel, 256):
-                            return
-                except TimeoutError:
-                    if loop.time() >= deadline:
-                        raise BenchFailed(f"{self.name} was not ready within {READY_SECONDS:g} s") from None
+            if not await heard(self._channel, b"READY=1", READY_SECONDS, self.check):
+                raise BenchFailed(f"{self.name} was not ready within {READY_SECONDS:g} s")
         finally:
             self._channel.close()
 
@@ -88,7 +89,8 @@ class Host(Member):
 class ClientProcess(Member):
     """A process that carries out jobs."""
 
-    def __init__(self, name: str, environment: dict[str, str], folder: Path) -> None:
+    def __init__(self, name: str, command: Sequence[str], environment: dict[str, str], folder: Path) -> None:
+        """Start it; the address of the socket that it gets its jobs from becomes the command's last word."""
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         address = folder / f"{name}.jobs"
         address.unlink(missing_ok=True)
@@ -96,17 +98,18 @@ class ClientProcess(Member):
         self._listener.listen(1)
         self._listener.setblocking(False)
         self._writer: asyncio.StreamWriter | None = None
-        super().__init__(name, ["runtime.bench.client", str(address)], environment, folder)
+        super().__init__(name, [*command, str(address)], environment, folder)
 
     async def ready(self) -> None:
         """Wait until it is connected; raises `BenchFailed`."""
+        accepting = asyncio.create_task(asyncio.get_running_loop().sock_accept(self._listener), name=self.name)
         try:
-            async with asyncio.timeout(READY_SECONDS):
-                connection, _ = await asyncio.get_running_loop().sock_accept(self._listener)
-        except TimeoutError:
-            self.check()
-            raise BenchFailed(f"{self.name} was not ready within {READY_SECONDS:g} s") from None
+            if not await _settled(accepting, READY_SECONDS, self.check):
+                raise BenchFailed(f"{self.name} was not ready within {READY_SECONDS:g} s")
+            connection, _ = accepting.result()
         finally:
+            accepting.cancel()
+            await asyncio.wait([accepting])
             self._listener.close()
         self._reader, self._writer = await asyncio.open_unix_connection(sock=connection)
         if not isinstance(report := await self.hear(READY_SECONDS), Ready):
@@ -137,6 +140,49 @@ class ClientProcess(Member):
             self._writer.close()
             self._writer = None
         await super().stop()
+
+
+def python_module(name: str, *arguments: str) -> list[str]:
+    """Give the command that runs a module of ours with this very interpreter."""
+    return [sys.executable, "-P", "-m", name, *arguments]
+
+
+async def heard(
+    channel: socket.socket, word: bytes, patience: float, check: Callable[[], None], *, look: float = _LOOK
+) -> bool:
+    """Wait for a datagram with a word in it; whether it came in time.
+
+    Args:
+        channel: a datagram socket that does not block.
+        word: what it has to hold.
+        patience: seconds.
+        check: raises when there is nothing to wait for any more; asked every `look` seconds.
+        look: seconds.
+    """
+    receiving = asyncio.create_task(_receive(channel, word), name="readiness")
+    try:
+        in_time = await _settled(receiving, patience, check, look)
+        return in_time and receiving.result() is None
+    finally:
+        receiving.cancel()
+        await asyncio.wait([receiving])
+
+
+async def _receive(channel: socket.socket, word: bytes) -> None:
+    while word not in await asyncio.get_running_loop().sock_recv(channel, 256):
+        continue
+
+
+async def _settled(task: asyncio.Task[Any], patience: float, check: Callable[[], None], look: float = _LOOK) -> bool:
+    """Wait for a task without ever cancelling it: a look that ends as the news comes in would throw the news away."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + patience
+    while not task.done():
+        check()
+        if loop.time() >= deadline:
+            return False
+        await asyncio.wait([task], timeout=look)
+    return True
 
 
 def _inherited() -> dict[str, str]:

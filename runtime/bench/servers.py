@@ -50,6 +50,11 @@ class Servers:
         broker = self._vhosts.pop(0) if self._vhosts else None
         return Place(await self._postgres.create_database(f"bench_{self._places}"), broker)
 
+    async def database(self) -> str:
+        """Make an empty database for something else than Perdure; gives its address."""
+        self._places += 1
+        return await self._postgres.create_database(f"bench_{self._places}")
+
     def roles(self) -> dict[str, list[int]]:
         """Give the ids of the servers' processes."""
         pids = {"Postgres": self._postgres.pid, "RabbitMQ": None if self._rabbitmq is None else self._rabbitmq.pid}

@@ -16,12 +16,13 @@ from runtime.assembly import migrate
 from runtime.bench.app import app
 from runtime.bench.figures import Measurement, cpu_per_unit, latency_of
 from runtime.bench.jobs import Done, Job, Progress
-from runtime.bench.members import BenchFailed, ClientProcess, Host, Member
+from runtime.bench.members import BenchFailed, ClientProcess, Host, Member, python_module
 from runtime.bench.servers import Engine, Place, Servers
 from runtime.bench.usage import Usage, read_usage
 from runtime.settings import load_settings
 
 APP = "runtime.bench.app:app"
+_CLIENT = python_module("runtime.bench.client")
 _SILENCE = 30.0  # seconds after which a client that says nothing is taken for dead
 _STALLED = 90.0  # seconds without a single answer after which a job is given up
 
@@ -61,7 +62,7 @@ class Stage:
                 for number in range(1, count + 1):
                     self._launch(role, f"{role}-{number}")
             for number in range(1, self._clients_wanted + 1):
-                self._clients.append(ClientProcess(f"client-{number}", self._environment, self._folder))
+                self._clients.append(ClientProcess(f"client-{number}", _CLIENT, self._environment, self._folder))
             waits = [host.ready() for host in self._hosts.values()] + [client.ready() for client in self._clients]
             await asyncio.gather(*waits)
         except BaseException:
@@ -94,9 +95,9 @@ class Stage:
         await self.start(name)
 
     def _launch(self, role: str, name: str) -> Host:
-        command = ["runtime.cli", role, APP, "--log-level", "warning"]
         named = ["--name", name] if role == "node" else []
-        self._hosts[name] = host = Host(name, command + named, self._environment, self._folder)
+        command = python_module("runtime.cli", role, APP, "--log-level", "warning", *named)
+        self._hosts[name] = host = Host(name, command, self._environment, self._folder)
         return host
 
     async def _close(self) -> None:
@@ -133,18 +134,7 @@ class Stage:
         before = self.usage()
         done = await self.run(job)
         used = self.usage().since(before)
-        count = done.count * units
-        return Measurement(
-            engine=self.engine,
-            name=name,
-            unit=unit,
-            count=count,
-            seconds=round(done.seconds, 3),
-            per_second=round(count / done.seconds, 1),
-            latency_ms=latency_of(done.latencies),
-            cpu_us=cpu_per_unit(used, count),
-            foreign_cores=round(used.foreign / done.seconds, 2),
-        )
+        return summed_up(self.engine, name, unit, done, used, units=units)
 
     async def _follow(self, client: ClientProcess, progress: dict[str, int]) -> Done:
         loop = asyncio.get_running_loop()
@@ -170,6 +160,22 @@ class Stage:
             yield connection
         finally:
             await connection.close()
+
+
+def summed_up(engine: str, name: str, unit: str, done: Done, used: Usage, *, units: int = 1) -> Measurement:
+    """Make a measurement of a job that was done and what was used for it; a request stands for so many units."""
+    count = done.count * units
+    return Measurement(
+        engine=engine,
+        name=name,
+        unit=unit,
+        count=count,
+        seconds=round(done.seconds, 3),
+        per_second=round(count / done.seconds, 1),
+        latency_ms=latency_of(done.latencies),
+        cpu_us=cpu_per_unit(used, count),
+        foreign_cores=round(used.foreign / done.seconds, 2),
+    )
 
 
 @asynccontextmanager

@@ -71,7 +71,7 @@ async def _run(bench: Bench) -> None:
     sizes = bench.sizes
     bench.begin("fold an actor")
     history = counter_history(sizes.folded)
-    bench.found(_repeated(bench, f"fold an actor, {len(history):,} events", history, _fold))
+    bench.found(repeated(sizes.seconds, f"fold an actor, {len(history):,} events", history, fold))
     for type, what in (("Steps", "local steps"), ("Tasks", "tasks")):
         bench.begin(f"replay a coroutine, {what}")
         history = coroutine_history(type, sizes.replayed)
@@ -81,37 +81,38 @@ async def _run(bench: Bench) -> None:
             execution.replay(history)
             execution.dispose()
 
-        bench.found(_repeated(bench, f"{bench.doing}, {len(history):,} events", history, replay))
+        bench.found(repeated(sizes.seconds, f"{bench.doing}, {len(history):,} events", history, replay))
     await _activate(bench)
 
 
-def _fold(history: Sequence[Recorded]) -> None:
+def fold(history: Sequence[Recorded]) -> None:
+    """Fold a counter's history, from the bytes as they are stored to its state."""
     kind = app.type("Counter")
     if isinstance(kind, ActorType):
         Entity(kind, "Counter/folded").replay(history)
 
 
-def _repeated(
-    bench: Bench, name: str, history: Sequence[Recorded], replay: Callable[[Sequence[Recorded]], None]
+def repeated(
+    seconds: float, name: str, history: Sequence[Recorded], replay: Callable[[Sequence[Recorded]], None]
 ) -> Measurement:
-    """Replay again and again for the time of a measurement; the CPU is this process's own."""
+    """Replay again and again for so many seconds; the CPU is this process's own."""
     replay(history)
     times: list[float] = []
     used = time.process_time()
     began = time.perf_counter()
-    while not times or time.perf_counter() - began < bench.sizes.seconds:
+    while not times or time.perf_counter() - began < seconds:
         once = time.perf_counter()
         replay(history)
         times.append((time.perf_counter() - once) * 1000)
-    seconds = time.perf_counter() - began
+    took = time.perf_counter() - began
     count = len(history) * len(times)
     return Measurement(
         engine="in process",
         name=name,
         unit="event",
         count=count,
-        seconds=round(seconds, 3),
-        per_second=round(count / seconds, 1),
+        seconds=round(took, 3),
+        per_second=round(count / took, 1),
         latency_ms=latency_of(times),
         cpu_us={"replay": round((time.process_time() - used) * 1e6 / count, 2)},
     )
