@@ -149,12 +149,13 @@ class LoadRequest(Struct, gc=False):
 
 
 class LoadedStream(Struct, gc=False):
-    """A stream's newest snapshot, the events after it, and the known ones of the asked command ids."""
+    """A stream's newest good snapshot, the events after it, and the known ones of the asked command ids."""
 
     stream: str
     events: list[RecordedEvent]
     snapshot: Snapshot | None = None
     inbox: dict[str, InboxMark] = {}
+    damaged: list[int] = []  # the versions of newer snapshots whose checksum does not fit
 
 
 class Direction(StrEnum):

@@ -49,7 +49,7 @@ class Loading:
         """Put the rows of one round trip in their places, and see what must be asked again."""
         damaged: dict[int, int] = {}
         for n in self.pending:
-            self.loaded[n] = LoadedStream(self._requests[n].stream, [])
+            self.loaded[n] = LoadedStream(self._requests[n].stream, [], damaged=self.loaded[n].damaged)
         for row in rows:
             kind, n, *event, stored = row
             loaded = self.loaded[n]
@@ -59,6 +59,7 @@ class Loading:
                 snapshot = Snapshot(row["version"], row["data"], row["schema"], row["type"])
                 loaded.snapshot = verified(loaded.stream, snapshot, stored)
                 if loaded.snapshot is None:
+                    loaded.damaged.append(snapshot.version)
                     damaged[n] = snapshot.version - 1
             else:
                 loaded.inbox[row["type"]] = InboxMark(row["type"], row["offset"], row["data"])

@@ -123,6 +123,8 @@ class Activation:
         """Go on with what was read. False: not from this snapshot, which another code made or which is damaged."""
         if self.phase is not Phase.LOADING:
             return True
+        for damaged in stream.damaged:
+            log.error("snapshot damaged", actor=self.stream, snapshot=damaged)
         try:
             if stream.snapshot is not None and isinstance(self.behaviour, WorkflowBehaviour):
                 raise SnapshotRefused("a workflow is replayed from its first event")

@@ -78,12 +78,12 @@ async def test_a_damaged_one_is_passed_over(kit: Kit, store: EventStore) -> None
     await with_two(store)
     await kit.execute("UPDATE perdure.snapshots SET data = 'state at 9' WHERE version = 8")
     first, other = await store.load([LoadRequest("Account/1"), LoadRequest("Account/1", after=9)])
-    assert (first.snapshot, versions(first.events)) == (snapshot(5), [6, 7, 8, 9, 10])
-    assert versions(other.events) == [10]
+    assert (first.snapshot, versions(first.events), first.damaged) == (snapshot(5), [6, 7, 8, 9, 10], [8])
+    assert (versions(other.events), other.damaged) == ([10], [])
     assert await store.snapshot("Account/1") == snapshot(5)
     await kit.execute("UPDATE perdure.snapshots SET code = 'v9' WHERE version = 5")
     [loaded] = await store.load([LoadRequest("Account/1")])
-    assert (loaded.snapshot, len(loaded.events)) == (None, 10)
+    assert (loaded.snapshot, len(loaded.events), loaded.damaged) == (None, 10, [8, 5])
     assert await store.snapshot("Account/1") is None
 
 
