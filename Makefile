@@ -1,7 +1,7 @@
 # Everything a newcomer needs. Works as root and as a normal user, with no terminal and no input.
 #
 #   PYTHON=python3.12   which interpreter makes the virtual environment (3.11 or newer)
-#   ARGS=--json         passed on to `perdure demo` or `perdure bench`
+#   ARGS=--json         passed on to what `make demo`, `make bench` or `make bench-peers` runs
 #   TESTS=tests/unit    what `make test` runs; all of it by default
 #   JOBS=2              how many processes run the tests
 #   SEEDS=1000 FIRST=0  how many simulated installations, and from which on; the same seed is the same run
@@ -13,7 +13,7 @@ MAKEFLAGS += --no-print-directory
 export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help venv servers test test-faults soak check demo demo-rabbitmq bench simulate clean
+.PHONY: help venv servers test test-faults soak check demo demo-rabbitmq bench bench-peers simulate clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -37,6 +37,10 @@ demo-rabbitmq: venv ## The same on RabbitMQ and Postgres servers
 bench: venv .venv/.bench ## Measure speed on private servers that wait for the disk; ARGS=--quick for a short run
 	.ci/servers PERDURE_BENCH >&2
 	$(BIN)/perdure bench --out .perdure/bench $(ARGS)
+
+bench-peers: venv .venv/.bench ## The same work with DBOS, Restate, Celery and eventsourcing, and how many times as fast it is
+	.ci/servers PERDURE_BENCH >&2
+	$(BIN)/python -m benchmarks.peers --out .perdure/bench $(ARGS)
 
 test: venv check ## Check the code and run every test on real private servers
 	.ci/servers PERDURE_TEST
@@ -74,5 +78,5 @@ venv: .venv/.installed ## Make the virtual environment
 		then touch $@; fi
 
 clean: ## Delete what these commands made; data of `perdure dev` stays
-	rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-peers dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from msgspec import Raw, Struct
 
+from actors import Snapshots
 from actors.codec import encode
 from actors.definition import ActorType, WorkflowType
 from actors.entity import Entity
@@ -13,12 +14,13 @@ from actors.execution import Execution
 from actors.turn import NewRecord, Turn
 from runtime.bench.app import Added, app
 from runtime.bench.figures import Measurement, latency_of
-from runtime.bench.jobs import Closed, Operation, Request
-from runtime.bench.stage import Stage
+from runtime.bench.jobs import Closed, Operation, Paced, Request
 from runtime.bench.workload import Bench, Workload
 
 _AT = datetime(2025, 1, 1, tzinfo=UTC)
 _FILL = 5000  # events of one command
+_IDLE = 0.5  # seconds after which the node unloads an actor
+_UNLOADED = 4.0  # seconds after which it has done so: it looks once a second
 
 
 class Recorded(Struct, gc=False):
@@ -119,36 +121,43 @@ def repeated(
 
 
 async def _activate(bench: Bench) -> None:
-    """Activate long streams on a node that has never seen them: read from Postgres, and fold."""
+    """Activate long streams that the node has not in memory: with a snapshot and the longest tail there may be, and without."""
     sizes = bench.sizes
     each = min(_FILL, sizes.stream)
-    commands = sizes.stream // each
-    async with bench.stage() as stage:
+    commands, tail = sizes.stream // each, Snapshots().every_events - 1
+    events = commands * each + tail
+    async with bench.stage(environment={"PERDURE_IDLE": str(_IDLE)}) as stage:
         bench.begin(f"fill {sizes.activations} streams")
-        fill = Request(
-            operation=Operation.CALL,
-            type="Counter",
-            prefix="long-",
-            name="fill",
-            arguments=[each],
-            keys=sizes.activations,
-        )
-        await stage.run(Closed(request=fill, lanes=1, count=commands * sizes.activations))
-        bench.begin(f"cold activation, {commands * each:,} events")
+        await stage.run(_fill(each, sizes.activations, commands * sizes.activations))
+        await stage.run(_fill(tail, sizes.activations, sizes.activations))
         await stage.restart("node-1")
-        await stage.run(_query("warm-", 1, 20))
-        bench.found(await _cold(stage, bench.doing, sizes.activations, commands * each))
+        await stage.run(Closed(request=_query("warm-", 1), lanes=1, count=20))
+        bench.begin(f"cold activation, {events:,} events, snapshot and {tail} of them")
+        # So slowly that an actor is unloaded again before it is asked the next time.
+        asked = Paced(
+            request=_query("long-", sizes.activations),
+            rate=sizes.activations / _UNLOADED,
+            seconds=max(_UNLOADED, 3 * sizes.seconds),
+        )
+        bench.found(await stage.measure(bench.doing, "activation", asked))
+        bench.begin(f"cold activation, {events:,} events, no snapshot")
+        async with stage.database() as connection:
+            await connection.execute("DELETE FROM perdure.snapshots")
+        await stage.restart("node-1")
+        await stage.run(Closed(request=_query("warm-", 1), lanes=1, count=20))
+        once = Closed(request=_query("long-", sizes.activations), lanes=1, count=sizes.activations)
+        bench.found(await stage.measure(bench.doing, "event", once, units=events))
 
 
-async def _cold(stage: Stage, name: str, activations: int, events: int) -> Measurement:
-    measured = await stage.measure(name, "event", _query("long-", activations, activations), units=events)
-    measured.figures["activations"] = activations
-    return measured
-
-
-def _query(prefix: str, keys: int, count: int) -> Closed:
-    request = Request(operation=Operation.QUERY, type="Counter", prefix=prefix, name="units", arguments=[], keys=keys)
+def _fill(events: int, actors: int, count: int) -> Closed:
+    request = Request(
+        operation=Operation.CALL, type="Counter", prefix="long-", name="fill", arguments=[events], keys=actors
+    )
     return Closed(request=request, lanes=1, count=count)
+
+
+def _query(prefix: str, keys: int) -> Request:
+    return Request(operation=Operation.QUERY, type="Counter", prefix=prefix, name="units", arguments=[], keys=keys)
 
 
 W6 = Workload(
@@ -156,6 +165,7 @@ W6 = Workload(
     "Replay",
     _run,
     "Folding and replaying are measured in this process, without servers: a latency is one whole history. A cold "
-    "activation is a query to an actor that the node has not in memory. Snapshots are not used yet, so it reads and "
-    "folds the whole stream.",
+    "activation is a query to an actor that the node has not in memory: its latency is the client's. With a snapshot the "
+    "tail is the longest that the usual policy leaves; without one the whole stream is read and folded, and a snapshot "
+    "is written before the answer.",
 )

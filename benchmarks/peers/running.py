@@ -1,0 +1,102 @@
+"""The run from beginning to end: the servers, then one peer after the other beside Perdure."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from benchmarks.peers.contest import Contest, Effort, Outcome, Side, hold
+from benchmarks.peers.contests import FOLDED, REPLAY
+from benchmarks.peers.installing import NotInstalled
+from benchmarks.peers.report import Results
+from benchmarks.peers.rival import Peer
+from runtime.bench.figures import Measurement
+from runtime.bench.jobs import Job
+from runtime.bench.machine import describe_machine
+from runtime.bench.members import BenchFailed
+from runtime.bench.servers import Engine, Servers, open_servers
+from runtime.bench.sizes import USUAL
+from runtime.bench.stage import open_folder
+from runtime.bench.workload import Bench
+from runtime.bench.workloads.replay import counter_history, fold, repeated
+
+Program = Sequence[tuple[Peer, Sequence[Contest]]]
+
+
+class Replay:
+    """Perdure's side where neither node nor server takes part: folding in this process."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._history = counter_history(FOLDED)
+
+    async def run(self, job: Job) -> None:  # noqa: ARG002 - there is one thing that it can do
+        """Fold once, to warm up."""
+        fold(self._history)
+
+    async def measure(self, name: str, unit: str, job: Job, *, units: int = 1) -> Measurement:  # noqa: ARG002 - as above
+        """Fold again and again."""
+        return repeated(self._seconds, name, self._history, fold)
+
+
+async def run_peers(program: Program, effort: Effort, console: Console) -> Results:
+    """Hold all contests. A peer that can't be installed or measured is left out, with the reason in the results.
+
+    Raises:
+        ServerError: Postgres or RabbitMQ is not installed, or does not start.
+    """
+    results = Results(describe_machine())
+    installed = []
+    for peer, contests in program:
+        console.print(f"{peer.title}: installing, unless it is installed")
+        try:
+            await peer.install()
+        except (NotInstalled, OSError) as error:
+            results.missing |= dict.fromkeys((contest.key for contest in contests), f"not measured: {error}")
+            console.print(f"{peer.title} can't be installed: {error}")
+        else:
+            installed.append((peer, contests))
+    if installed:
+        async with open_servers(Engine.RABBITMQ) as servers:
+            results.machine.servers[Engine.RABBITMQ] = await servers.description()
+            for peer, contests in installed:
+                await _meet(peer, contests, effort, servers, console, results)
+    results.machine.load_after = os.getloadavg()
+    return results
+
+
+async def _meet(
+    peer: Peer, contests: Sequence[Contest], effort: Effort, servers: Servers, console: Console, results: Results
+) -> None:
+    """Have one peer and Perdure up at the same time, and measure them in turns."""
+    bench = Bench(servers, USUAL, 1, found=lambda _: None, advance=lambda _, __: None)
+    workers = 1 if any(contest.request.type == "Tasks" for contest in contests) else 0
+    try:
+        async with (
+            open_folder() as folder,
+            peer.opened(servers, folder) as rival,
+            bench.stage(workers=workers) as stage,
+        ):
+            for contest in contests:
+
+                def doing(what: str, contest: Contest = contest) -> None:
+                    console.print(f"  {contest.key}: {what}", style="dim")
+
+                perdure: Side = Replay(effort.seconds) if contest is REPLAY else stage
+                outcomes = await hold(contest, effort, rival, perdure, doing)
+                results.outcomes += outcomes
+                for outcome in outcomes:
+                    console.print(f"{contest.key}: {_line(peer, outcome)}")
+    except BenchFailed as failed:
+        for contest in contests:
+            if not results.of(contest):
+                results.missing[contest.key] = f"not measured: {failed}"
+        console.print(f"{peer.title} beside Perdure: {failed}")
+
+
+def _line(peer: Peer, outcome: Outcome) -> str:
+    theirs, ours = outcome.per_second
+    rates = f"{peer.title} {theirs:,.0f} {outcome.unit}s/s, Perdure {ours:,.0f}"
+    return f"{outcome.lanes} at once: {rates}, ratio {outcome.ratio:.2f}"
