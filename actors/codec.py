@@ -28,6 +28,7 @@ _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 # What a decoder raises. A TypeError is a list or an object where a set's element or a key must be hashable.
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError)
+UNWRITABLE = (TypeError, ValueError, OverflowError, RecursionError)
 
 
 def encode(value: object) -> bytes:
@@ -38,14 +39,19 @@ def encode(value: object) -> bytes:
             nested too deep to be read again.
     """
     try:
-        data = _ENCODER.encode(value)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        data = plain_encode(value)
+    except UNWRITABLE as error:
         raise PayloadRefused(f"a {type(value).__name__} can't be stored as JSON: {error}") from error
+    vet(data, value)
+    return data
+
+
+def vet(data: bytes, value: object) -> None:
+    """Refuse JSON that a value was encoded as when the value is not wholly in it, or it could not be read again."""
     if b"null" in data and value is not None and _holds_nan(msgspec.to_builtins(value, enc_hook=_to_json)):
         raise PayloadRefused(f"a {type(value).__name__} holds NaN or an infinity, which JSON has no form for")
     if len(data) > MAX_DEPTH:  # what is shorter can't be nested deeper
         check(data)
-    return data
 
 
 def check(data: bytes, *, envelope_bytes: int = 0, envelope_depth: int = 0) -> None:
@@ -128,6 +134,7 @@ def _too_large(size: int) -> str:
     return f"the payload has {size} bytes, the limit is {MAX_BYTES}: store it elsewhere and pass a reference"
 
 
+# Raises what JSON has no form for in msgspec's words, and does not look for the rest: see `encode`.
+plain_encode: Callable[[Any], bytes] = msgspec.json.Encoder(enc_hook=_to_json).encode
 decode_any: Callable[[bytes | msgspec.Raw], Any] = decoder(Any)
-_ENCODER = msgspec.json.Encoder(enc_hook=_to_json)
 _CANONICAL = msgspec.json.Encoder(order="deterministic")

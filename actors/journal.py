@@ -15,7 +15,8 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from actors.codec import decode_any, decoder
+from actors.codec import UNREADABLE, decode_any, plain_decoder
+from actors.errors import PayloadRefused
 
 
 class ErrorInfo(Struct, gc=False, omit_defaults=True, frozen=True):
@@ -186,16 +187,18 @@ _EVENTS: tuple[type[JournalEvent], ...] = (
     RunStarted, CommandReceived, TaskCompleted, TaskFailed, TaskAttemptFailed, TimerFired, Stuck, Resumed,
     TaskScheduled, TimerSet, CommandCompleted, CommandFailed, RunCompleted, RunFailed,
 )  # fmt: skip
-_DECODERS: dict[str, Callable[[bytes | Raw], JournalEvent]] = {event.__name__: decoder(event) for event in _EVENTS}
-_encode = msgspec.json.Encoder().encode
-
-
-def encode_event(event: JournalEvent) -> bytes:
-    """Give a journal event as JSON."""
-    return _encode(event)
+_DECODERS: dict[str, Callable[[bytes | Raw], JournalEvent]] = {
+    event.__name__: plain_decoder(event) for event in _EVENTS
+}
+# Gives a journal event as JSON.
+encode_event: Callable[[JournalEvent], bytes] = msgspec.json.Encoder().encode
 
 
 def decode_event(type: str, data: bytes) -> JournalEvent | None:
-    """Read a journal event; None when the type is not one of the journal's."""
-    decode = _DECODERS.get(type)
-    return None if decode is None else decode(data)
+    """Read a journal event; None when the type is not one of the journal's. Raises `PayloadRefused`."""
+    if (decode := _DECODERS.get(type)) is None:
+        return None
+    try:
+        return decode(data)
+    except UNREADABLE as error:
+        raise PayloadRefused(str(error)) from error

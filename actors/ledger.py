@@ -71,8 +71,7 @@ class Ledger:
 
     def apply(self, event: JournalEvent) -> None:
         """Take the next event of the journal into account."""
-        take = _TAKE.get(type(event))
-        if take is None:
+        if (take := _TAKE.get(type(event))) is None:
             raise TypeError(f"{type(event).__name__} is not an event that the ledger knows")
         self.version += 1
         take(self, event)

@@ -131,7 +131,8 @@ class DurableLoop(asyncio.AbstractEventLoop):
         outer = _get_running_loop()
         if outer is self:
             return work(*args)
-        outer_task = None if outer is None else current_task(outer)
+        # Until Python 3.13 each loop has a current task of its own, and there is nothing to put away.
+        outer_task = None if outer is None or sys.version_info < (3, 14) else current_task(outer)
         outer_hooks = sys.get_asyncgen_hooks()
         if outer is not None and outer_task is not None:
             _leave_task(outer, outer_task)

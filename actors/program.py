@@ -82,9 +82,18 @@ class Program:
         Raises:
             Bug: it raised something undeclared. It can't be fed any more.
         """
-        if (hear := self._HEAR.get(type(fact))) is not None:
-            hear(self, fact)
-            self._run_until_idle()
+        if (hear := self._HEAR.get(type(fact))) is None:
+            return
+        hear(self, fact)
+        loop = self.loop
+        try:
+            loop.run_until_idle()
+        except (NotDurable, SystemExit) as error:
+            self._bug = self._bug or error
+        if loop.unhandled:
+            self._look_into(loop.unhandled)
+        if self._bug is not None:
+            raise Bug(f"{self.stream}: {describe(self._bug)}") from self._bug
 
     def decided(self) -> list[JournalEvent]:
         """Give the turn's decisions in the order the code took them; a run ends when its handlers have."""
@@ -136,7 +145,7 @@ class Program:
             raise GeneratorExit  # clean-up code of an instance that is being unloaded
         if self.kind.tasks.get(task.name) is not task:
             raise DefinitionError(f"task {task.name} is not registered: name it in App(tasks=[…])")
-        number = self._number()
+        self.asked = number = self.asked + 1
         future: asyncio.Future[Raw] = asyncio.Future(loop=loop)
         self.waiting[number] = (task, future)
         if task.local:
@@ -148,12 +157,14 @@ class Program:
             return task.signature.decode_result(await future)
         finally:
             del self.waiting[number]
-            self.local_calls.pop(number, None)
+            if task.local:
+                del self.local_calls[number]
 
     def timer_set(self, timer: DurableTimer) -> int:
         """Keep a timer; see `actors.loop.Host`. One that is cancelled within its turn never existed."""
         self._decisions.append(timer)
-        return self._number()
+        self.asked += 1
+        return self.asked
 
     def timer_cleared(self, timer: DurableTimer) -> None:
         """Drop a timer; see `actors.loop.Host`."""
@@ -167,10 +178,6 @@ class Program:
 
     # -- inside -------------------------------------------------------------------------------------------
 
-    def _number(self) -> int:
-        self.asked += 1
-        return self.asked
-
     def _undraw(self, state: Any) -> None:
         """Take back the random numbers that a query drew: the run's would differ in a replay, which has no queries."""
         if state is None:
@@ -178,23 +185,11 @@ class Program:
         else:
             self.random.setstate(state)
 
-    def _run_until_idle(self) -> None:
-        loop = self.loop
-        try:
-            loop.run_until_idle()
-        except (NotDurable, SystemExit) as error:
-            self._bug = self._bug or error
-        if loop.unhandled:
-            for context in loop.unhandled:
-                if "handle" in context:  # a plain callback raised: nobody else will ever hear of it
-                    self._bug = self._bug or context.get("exception")
-            loop.unhandled.clear()
-        if self._bug is not None:
-            raise Bug(f"{self.stream}: {describe(self._bug)}") from self._bug
-
-    def _future(self, task: int) -> asyncio.Future[Raw] | None:
-        waiting = self.waiting.get(task)
-        return None if waiting is None or waiting[1].done() else waiting[1]
+    def _look_into(self, unhandled: list[dict[str, Any]]) -> None:
+        for context in unhandled:
+            if "handle" in context:  # a plain callback raised: nobody else will ever hear of it
+                self._bug = self._bug or context.get("exception")
+        unhandled.clear()
 
     def _run_started(self, fact: RunStarted) -> None:
         self.loop.begin(self._run(fact))
@@ -204,12 +199,14 @@ class Program:
         self.loop.begin(self._handle(fact))
 
     def _task_completed(self, fact: TaskCompleted) -> None:
-        if (future := self._future(fact.task)) is not None:
-            future.set_result(fact.result)
+        waiting = self.waiting.get(fact.task)
+        if waiting is not None and not waiting[1].done():
+            waiting[1].set_result(fact.result)
 
     def _task_failed(self, fact: TaskFailed) -> None:
-        if (future := self._future(fact.task)) is not None:
-            task = self.waiting[fact.task][0]
+        waiting = self.waiting.get(fact.task)
+        if waiting is not None and not waiting[1].done():
+            task, future = waiting
             future.set_exception(failure(task.raises, task.name, fact.error))
 
     def _timer_fired(self, fact: TimerFired) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Raw
 from msgspec.structs import asdict
 
-from actors.codec import UNREADABLE, decoder, encode, plain_decoder
+from actors.codec import MAX_DEPTH, UNREADABLE, UNWRITABLE, encode, plain_decoder, plain_encode, vet
 from actors.errors import DefinitionError, InvalidArguments, PayloadRefused
 
 
@@ -53,7 +53,6 @@ class Signature:
         self._call = _call(parameters)
         self._by_name, self._by_position = self._decoders(fields)
         self._result = plain_decoder(_checked_type(self.result_type, f"{owner}: the result"))
-        self._decode_result = decoder(self.result_type)
 
     def encode(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
         """Give call arguments as a JSON object.
@@ -63,9 +62,21 @@ class Signature:
         """
         try:
             # A struct encodes in half the time of a dict, and takes its fields as the function takes its arguments.
-            arguments: Any = self._call(*args, **kwargs)
-        except TypeError:
-            arguments = self._given(args, kwargs)
+            arguments = self._call(*args, **kwargs)
+            data = plain_encode(arguments)
+            if len(data) > MAX_DEPTH or b"null" in data:  # else there is nothing in it to vet
+                vet(data, arguments)
+            self._by_name(data)
+        except (PayloadRefused, *UNWRITABLE):
+            return self._encode_with_care(args, kwargs)
+        return data
+
+    def _encode_with_care(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+        """Encode a call that leaves arguments to their defaults, or say what is wrong with it."""
+        try:
+            arguments = self._signature.bind(*args, **kwargs).arguments  # without defaults: the callee has its own
+        except TypeError as error:
+            raise InvalidArguments(f"{self.owner}: {error}") from None
         try:
             data = encode(arguments)
             self._by_name(data)
@@ -89,13 +100,6 @@ class Signature:
         except UNREADABLE as error:
             raise self._misfit(error) from None
 
-    def _given(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Give the arguments of a call that leaves some to their defaults: whoever decodes it fills in its own."""
-        try:
-            return self._signature.bind(*args, **kwargs).arguments
-        except TypeError as error:
-            raise InvalidArguments(f"{self.owner}: {error}") from None
-
     def _misfit(self, error: Exception) -> InvalidArguments:
         return InvalidArguments(f"{self.owner}({', '.join(self.parameters)}): {error}")
 
@@ -110,7 +114,10 @@ class Signature:
 
     def decode_result(self, data: bytes | Raw) -> Any:
         """Read a result as the annotated type; raises `PayloadRefused`."""
-        return self._decode_result(data)
+        try:
+            return self._result(data)
+        except UNREADABLE as error:
+            raise PayloadRefused(str(error)) from error
 
     def _decoders(self, fields: list[Any]) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
         for name, type_, *_ in fields:
