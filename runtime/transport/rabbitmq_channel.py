@@ -108,9 +108,19 @@ class PublishChannel(Channel):
 
     async def _write_chunk(self, room: int) -> None:
         """Write up to `room` messages of the batches that wait, and let the socket take them."""
+        taken = self._take(room)
+        try:
+            await self._write_taken(taken)
+        except BaseException:
+            # No queue and no confirm knows of these now: `lose` would pass them by, and their callers wait for ever.
+            for entry in taken:
+                entry.batch.fail(PublishUnknown("the connection ended in the middle of a write; publish again"))
+            raise
+
+    async def _write_taken(self, taken: list[Entry]) -> None:
         frames: list[bytes] = []
         written: list[Entry] = []
-        for entries in bundled(self._take(room), self.max_content_size):
+        for entries in bundled(taken, self.max_content_size):
             try:
                 frames += self._frames(entries)
             except TransportError as error:
