@@ -13,7 +13,7 @@ MAKEFLAGS += --no-print-directory
 export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help venv servers test test-faults soak check demo demo-rabbitmq bench bench-peers simulate clean
+.PHONY: help venv servers test test-faults soak check demo demo-rabbitmq bench bench-peers simulate mutants clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -56,6 +56,10 @@ soak: venv ## The same for MINUTES=60
 
 simulate: venv ## Run SEEDS random installations with random faults on simulated time, from seed FIRST on
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST) --jobs $(JOBS)
+
+mutants: venv ## Plant known bugs one after the other, and see that the tests find each
+	.ci/servers PERDURE_TEST >&2
+	$(BIN)/python -m tests.mutants
 
 check: venv ## Lint, format, types and import contracts
 	$(BIN)/ruff check --quiet .

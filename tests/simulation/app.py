@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from actors import Actor, App, Failure, Rejected, Retry, Workflow, command, event, query, task, task_context
+from actors import Actor, App, Failure, Rejected, Retry, Snapshots, Workflow, command, event, query, task, task_context
 from runtime import Client, CommandFailed
 
 SOON = Retry(first_delay=0.2, factor=1.5, max_delay=1.0)
@@ -60,7 +60,7 @@ async def move(account: str, amount: int) -> bool:
     """Move money to an account or from it, as another actor's client; says whether it was moved."""
     run_number()
     try:
-        await CLIENT.get().call(Account, account, "move", amount, command_id=task_context().key, timeout=5.0)
+        await CLIENT.get().call("Account", account, "move", amount=amount, command_id=task_context().key, timeout=5.0)
     except CommandFailed:
         return False
     return True
@@ -144,6 +144,7 @@ class Balance(Struct):
 
 class Account(Actor):
     state: Balance
+    snapshots = Snapshots(every_events=2, least_share=0)
 
     @command
     def move(self, amount: int) -> tuple[int, int]:

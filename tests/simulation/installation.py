@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from eventstore import MemoryLeases, MemoryStore, StoreError
@@ -20,7 +19,6 @@ from tests.simulation.virtual_time import VirtualTimeLoop
 from tests.simulation.weather import Fault, Weather
 from tests.simulation.world import EPOCH, Hosted, NodeProcess, WorkerProcess, World
 
-_TYPES: dict[type, Any] = {}  # what clients find out about classes: to analyse code takes longer than most seeds
 LOOK = 0.3  # virtual seconds between two looks of the supervisor
 
 
@@ -61,16 +59,8 @@ class Installation(World):
         transport = self.transport(all_good)  # tasks are clients, too
         process.on_death.append(transport.kill)
         async with Client(transport, self.store.partitions, new_id=self.new_id, jitter=self._chance.random) as client:
-            client._types = _TYPES
             CLIENT.set(client)
             await super().life(process, run)
-
-    @asynccontextmanager
-    async def client(self, plan: Plan = all_good, partitions: int | None = -1) -> AsyncIterator[Client]:
-        """Open a client."""
-        async with super().client(plan, partitions) as client:
-            client._types = _TYPES
-            yield client
 
     # -- who lives ----------------------------------------------------------------------------------------------
 

@@ -11,7 +11,6 @@ from typing import Any
 from msgspec import Struct
 
 from runtime import Client
-from tests.simulation.app import Account, Flow
 from tests.simulation.chaos import Chaos
 from tests.simulation.clients import Clients
 from tests.simulation.faults import all_good
@@ -133,9 +132,9 @@ async def _ask_all(installation: Installation, client: Client) -> Live:
     for name in list(installation.store.log.streams):
         type_, _, id = name.partition("/")
         if type_ == "Account":
-            live[name] = await client.query(Account, id, "balance", timeout=WITHIN)
+            live[name] = await client.query("Account", id, "balance", timeout=WITHIN)
         elif type_ == "Flow":
-            live[name] = await client.query(Flow, id, "state", timeout=WITHIN)
+            live[name] = await client.query("Flow", id, "state", timeout=WITHIN)
     return live
 
 

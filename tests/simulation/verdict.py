@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from actors.entity import Entity
 from actors.execution import Execution
 from eventstore import RecordedEvent
 from tests.simulation.app import APP, Deed
@@ -47,6 +48,7 @@ class _Verdict:
             type_ = name.partition("/")[0]
             if type_ == "Account":
                 self._account(name, stream.events)
+                self._snapshots(name)
             else:
                 self._outcomes(name, stream.events)
                 self._timers(name, stream.events, healed_at)
@@ -70,7 +72,8 @@ class _Verdict:
             assert not effects, f"{what}: refused, and done all the same"
         elif wish.kind == "move" and not told.refused:
             assert effects, f"{what}: answered, and not done"
-            assert _balance(self._events(f"Account/{wish.id}")[: effects[0].version]) == tuple(told.answer), what
+            done = _balance(self._events(f"Account/{wish.id}")[: effects[0].version])
+            assert done == tuple(told.answer), f"{what}: done as {done}, answered otherwise"
         elif wish.kind == "told" and not effects and not self._excused and wish.command_id not in self._lost:
             marks = self._streams[f"Account/{wish.id}"].inbox
             assert wish.command_id in marks, f"{what}: accepted, and never handled"
@@ -91,6 +94,15 @@ class _Verdict:
         ids = [event.causation_id for event in events]
         assert len(set(ids)) == len(ids), f"{name}: a command was applied twice: {ids}"
         assert _balance(events)[1] >= 0, f"{name}: overdrawn"
+
+    def _snapshots(self, name: str) -> None:
+        """What is kept beside the events is what they fold to."""
+        stream = self._streams[name]
+        for version, snapshot in stream.snapshots.items():
+            entity = Entity(APP.types["Account"], name)  # type: ignore[arg-type]  # an actor's type
+            entity.restore(version, snapshot.data)
+            kept = (entity.state()["moves"], entity.state()["cents"])
+            assert kept == _balance(stream.events[:version]), f"{name}: the snapshot at {version} says {kept}"
 
     def _starts(self) -> None:
         for id, created in self._clients.created.items():

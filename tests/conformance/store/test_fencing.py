@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from eventstore import Commit, EventStore, Leases, StaleEpoch
-from tests.conformance.store.building import commit, message, write
+from tests.conformance.store.building import commit, message, snapshot, write
 from tests.conformance.store.kits import NOW, TTL, Kit
 
 
@@ -42,6 +42,15 @@ async def test_housekeeping_is_fenced_too(kit: Kit, store: EventStore, leases: L
     [refusal] = await store.commit([Commit(0, 1, outbox_remove=["message-1"])])
     assert isinstance(refusal, StaleEpoch)
     assert await store.outbox(0, until=NOW, limit=9) == [message()]
+
+
+async def test_the_old_owner_leaves_no_snapshot(kit: Kit, store: EventStore, leases: Leases) -> None:
+    """What it folded may not be what the log says by now."""
+    await write(store, commit())
+    await take_over(kit, leases, 0)
+    [refusal] = await store.commit([commit(expected=1, count=0, snapshot=snapshot(1))])
+    assert isinstance(refusal, StaleEpoch)
+    assert await store.snapshot("Account/1") is None
 
 
 async def test_an_expired_lease_that_nobody_took_still_writes(kit: Kit, store: EventStore) -> None:

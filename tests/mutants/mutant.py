@@ -1,0 +1,53 @@
+"""A mutant: a bug, the promise that it breaks, and the suite that must find it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from tests.mutants.planting import Edit, TargetGone
+
+
+class Seeds(Struct, frozen=True):
+    """Seeds of the simulation, from the first until one fails."""
+
+    most: int = 400
+    first: int = 0
+
+
+class Tests(Struct, frozen=True):
+    """Tests on real servers, by their node ids' parts; at least one of these must fail."""
+
+    nodes: tuple[str, ...]
+
+
+class Mutant(Struct, frozen=True):
+    """See the module's docstring.
+
+    Attributes:
+        name: for people.
+        breaks: the promise that does not hold any more.
+        ways: how it may be planted; the first whose targets all exist is taken.
+        suite: what must find it.
+        reason: a pattern of the failure's message: found by chance is not found.
+    """
+
+    name: str
+    breaks: str
+    ways: Sequence[Sequence[Edit]]
+    suite: Seeds | Tests
+    reason: str
+
+    def edits(self) -> Sequence[Edit]:
+        """Give the edits that plant it in the code of today; raises `TargetGone`."""
+        gone: TargetGone | None = None
+        for way in self.ways:
+            try:
+                for edit in way:
+                    edit.check()
+            except TargetGone as error:
+                gone = gone or error
+            else:
+                return way
+        raise TargetGone(f"mutant {self.name!r}: {gone}")
