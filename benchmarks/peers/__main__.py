@@ -40,7 +40,7 @@ def main(
     ]
     console = Console(stderr=json, emoji=False, markup=False, highlight=False)
     if not console.is_terminal:
-        console.width = max(console.width, 220)
+        console.width = max(console.width, 260)
     try:
         results = run_async(interruptible(run_peers(program, _QUICK if quick else _USUAL, console)))
     except (KeyboardInterrupt, Interrupted):

@@ -13,7 +13,7 @@ from benchmarks.peers.rival import ENVIRONMENT, Peer, Rival, ended, script
 from runtime.bench.members import BenchFailed, ClientProcess, Member
 from runtime.bench.servers import Servers
 
-_CHILDREN = 2
+_CHILDREN = 8  # more than cores: each waits for confirms most of the time
 
 
 @asynccontextmanager
@@ -41,7 +41,7 @@ CELERY = Peer(
     opened,
     partial(python_of, "celery"),
     {
-        "processes": f"one worker with {_CHILDREN} prefork processes (its default: one a core), one client process",
+        "processes": f"one worker with {_CHILDREN} prefork processes, which wait for confirms most of the time; one client process",
         "work": "a chain of five tasks, each of which gives a result; the client waits for the last one",
         "task_acks_late, task_reject_on_worker_lost": "on: what a lost worker had is run again",
         "confirm_publish": "on: publishing waits for the broker's confirm",

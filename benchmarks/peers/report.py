@@ -143,11 +143,14 @@ def _panel(axes: Any, title: str, contest: Contest, outcomes: Sequence[Outcome])
             texts = [f"{text}  = {outcome.ratio:.1f} times" for text, outcome in zip(texts, outcomes, strict=True)]
         axes.bar_label(bars, texts, fontsize=8)
     axes.set_yticks(range(len(outcomes)), labels=[f"{outcome.lanes} at once" for outcome in outcomes], fontsize=8)
-    axes.invert_yaxis()
-    axes.margins(x=0.28)
+    axes.set_ylim(
+        max(len(outcomes), 2) - 0.5, -0.5 if len(outcomes) > 1 else -1.0
+    )  # a single bar is no wider than three
+    axes.margins(x=0.3)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.tick_params(axis="x", labelsize=7)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    axes.set_title(f"{contest.key[:2].upper()}  {contest.title}", loc="left", fontsize=9)
+    axes.set_title(f"{contest.key[:2].upper()} beside {title}: {contest.title}", loc="left", fontsize=9)
     axes.set_xlabel(f"{contest.unit}s per second", fontsize=8)
-    axes.legend(fontsize=8, loc="lower right", frameon=False)
+    axes.legend(fontsize=8, loc="upper right", frameon=False)

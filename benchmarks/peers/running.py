@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from benchmarks.peers.contest import Contest, Effort, Outcome, Side, hold
+from benchmarks.peers.contest import Contest, Effort, Side, hold
 from benchmarks.peers.contests import FOLDED, REPLAY
+from benchmarks.peers.display import Display
 from benchmarks.peers.installing import NotInstalled
 from benchmarks.peers.report import Results
 from benchmarks.peers.rival import Peer
@@ -48,29 +49,37 @@ async def run_peers(program: Program, effort: Effort, console: Console) -> Resul
         ServerError: Postgres or RabbitMQ is not installed, or does not start.
     """
     results = Results(describe_machine())
-    installed = []
-    for peer, contests in program:
-        console.print(f"{peer.title}: installing, unless it is installed")
-        try:
-            await peer.install()
-        except (NotInstalled, OSError) as error:
-            results.missing |= dict.fromkeys((contest.key for contest in contests), f"not measured: {error}")
-            console.print(f"{peer.title} can't be installed: {error}")
-        else:
-            installed.append((peer, contests))
-    if installed:
-        async with open_servers(Engine.RABBITMQ) as servers:
-            results.machine.servers[Engine.RABBITMQ] = await servers.description()
-            for peer, contests in installed:
-                await _meet(peer, contests, effort, servers, console, results)
+    measurements = sum(2 * effort.rounds * len(contest.lanes) for _, contests in program for contest in contests)
+    with Display(console, measurements) as display:
+        installed = [
+            (peer, contests) for peer, contests in program if await _installed(peer, contests, display, results)
+        ]
+        if installed:
+            display.preparing("starting Postgres and RabbitMQ")
+            async with open_servers(Engine.RABBITMQ) as servers:
+                results.machine.servers[Engine.RABBITMQ] = await servers.description()
+                for peer, contests in installed:
+                    await _meet(peer, contests, effort, servers, display, results)
     results.machine.load_after = os.getloadavg()
     return results
 
 
+async def _installed(peer: Peer, contests: Sequence[Contest], display: Display, results: Results) -> bool:
+    display.preparing(f"{peer.title}: installing, unless it is installed")
+    try:
+        await peer.install()
+    except (NotInstalled, OSError) as error:
+        results.missing |= dict.fromkeys((contest.key for contest in contests), f"not measured: {error}")
+        display.failed(f"{peer.title} can't be installed: {error}")
+        return False
+    return True
+
+
 async def _meet(
-    peer: Peer, contests: Sequence[Contest], effort: Effort, servers: Servers, console: Console, results: Results
+    peer: Peer, contests: Sequence[Contest], effort: Effort, servers: Servers, display: Display, results: Results
 ) -> None:
     """Have one peer and Perdure up at the same time, and measure them in turns."""
+    display.preparing(f"starting {peer.title} and Perdure")
     bench = Bench(servers, USUAL, 1, found=lambda _: None, advance=lambda _, __: None)
     workers = 1 if any(contest.request.type == "Tasks" for contest in contests) else 0
     try:
@@ -82,21 +91,15 @@ async def _meet(
             for contest in contests:
 
                 def doing(what: str, contest: Contest = contest) -> None:
-                    console.print(f"  {contest.key}: {what}", style="dim")
+                    display.measuring(f"{contest.key}: {what}")
 
                 perdure: Side = Replay(effort.seconds) if contest is REPLAY else stage
                 outcomes = await hold(contest, effort, rival, perdure, doing)
                 results.outcomes += outcomes
                 for outcome in outcomes:
-                    console.print(f"{contest.key}: {_line(peer, outcome)}")
+                    display.found(peer, outcome)
     except BenchFailed as failed:
         for contest in contests:
             if not results.of(contest):
                 results.missing[contest.key] = f"not measured: {failed}"
-        console.print(f"{peer.title} beside Perdure: {failed}")
-
-
-def _line(peer: Peer, outcome: Outcome) -> str:
-    theirs, ours = outcome.per_second
-    rates = f"{peer.title} {theirs:,.0f} {outcome.unit}s/s, Perdure {ours:,.0f}"
-    return f"{outcome.lanes} at once: {rates}, ratio {outcome.ratio:.2f}"
+        display.failed(f"{peer.title} beside Perdure: {failed}")
