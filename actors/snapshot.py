@@ -38,7 +38,7 @@ class Snapshots(Struct, frozen=True, kw_only=True):
         DefinitionError: a number is out of its range.
     """
 
-    every_events: int = 500
+    every_events: int = 250
     every_bytes: int = 256 * 1024
     least_share: float = 0.1
     schema: int = 1
