@@ -9,7 +9,7 @@ Invariants, and who enforces them in Postgres:
 | only the lease holder writes | the head's update compares the epoch, in the commit itself |
 | a command id changes a stream once | unique (stream, command id) in the inbox |
 | events never change | a trigger that refuses UPDATE, DELETE and TRUNCATE |
-| a commit is all or nothing | one transaction, one statement |
+| a commit is all or nothing | one transaction, one call |
 """
 
 from __future__ import annotations

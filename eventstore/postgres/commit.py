@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence, Set
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import asyncpg
@@ -12,8 +12,8 @@ from asyncpg import exceptions as pg
 from asyncpg.prepared_stmt import PreparedStatement
 
 from eventstore.decision import decide
-from eventstore.errors import CommitRefused, StoreError, StoreUnavailable
-from eventstore.postgres.commit_statement import COMMIT, HANDLED, LOCK_HEADS, VERSIONS
+from eventstore.errors import CommitRefused, StoreUnavailable
+from eventstore.postgres.commit_statement import COMMIT, HANDLED, LOCK_HEADS, REFUSED, VERSIONS
 from eventstore.postgres.connection import connect
 from eventstore.postgres.netting import net
 from eventstore.postgres.packing import pack
@@ -81,12 +81,9 @@ class CommitWriter:
     async def _write(self, batch: list[Commit]) -> Answers:
         async with self._turn:
             try:
-                written = await self._retried(lambda: self._at_once(batch))
-                rest = [commit for commit in batch if commit.partition not in written]
-                if not rest:
+                if await self._retried(lambda: self._at_once(batch)):
                     return [None] * len(batch)
-                answers = iter(await self._retried(lambda: self._carefully(rest)))
-                return [None if commit.partition in written else next(answers) for commit in batch]
+                return await self._retried(lambda: self._carefully(batch))
             except (OSError, OverflowError, pg.PostgresError, pg.InterfaceError, pg.InternalClientError) as error:
                 translated = translate(error, self._dsn)
                 if not isinstance(error, pg.PostgresError) or isinstance(translated, StoreUnavailable):
@@ -108,16 +105,21 @@ class CommitWriter:
                 await asyncio.sleep(random.uniform(0, _BACKOFF * 2**attempt))  # noqa: S311 - jitter
         return await step()
 
-    async def _at_once(self, batch: list[Commit]) -> Set[int]:
-        """Try the one statement; give the partitions that it wrote."""
+    async def _at_once(self, batch: list[Commit]) -> bool:
+        """Try the one statement; False when it refused the batch, and all of it was rolled back."""
         netted = net(batch)
         if netted is None:
-            return set()
+            return False
         statement = await self._connected()
         try:
-            return {row[0] for row in await statement.fetch(*pack(netted))}
-        except pg.UniqueViolationError:  # a command id has its mark already; all of it was rolled back
-            return set()
+            await statement.fetch(*pack(netted))
+        except pg.UniqueViolationError:  # a command id has its mark already, or a stream its next version
+            return False
+        except pg.PostgresError as error:
+            if error.sqlstate == REFUSED:
+                return False
+            raise
+        return True
 
     async def _carefully(self, batch: list[Commit]) -> Answers:
         """Lock the heads, look, decide commit by commit, and write those that are right.
@@ -142,9 +144,7 @@ class CommitWriter:
             )
             right = [commit for commit, refusal in zip(batch, answers, strict=True) if refusal is None]
             if right and (netted := net(right)) is not None:
-                written = await statement.fetch(*pack(netted))
-                if len(written) != len(netted.heads):
-                    raise StoreError("a head moved under its lock; nothing was written; please report this")
+                await statement.fetch(*pack(netted))
         return answers
 
     async def _connected(self) -> PreparedStatement[asyncpg.Record]:

@@ -1,7 +1,7 @@
 """What a batch of commits comes to.
 
-The parts of a data-modifying SQL statement share one snapshot and cannot see each other's rows: a row that
-one commit of a batch inserts and a later one deletes would stay for ever. So the batch is netted first: every
+The commit does one thing after the other to a table, all inserts of a batch and then all deletes, whatever the order of
+its commits: a message that one removes and a later one puts again would be gone. So the batch is netted first: every
 key of the outbox, the timers, the executions, the snapshots and the quarantine ends in at most one change.
 The result equals applying the commits one after the other. Pure: no I/O.
 """
@@ -32,12 +32,12 @@ class Netted:
     """The net changes of a batch whose streams each stand in order."""
 
     heads: dict[int, tuple[int, int]] = field(default_factory=dict)  # partition: epoch, events to append
-    bases: dict[str, tuple[int, int]] = field(default_factory=dict)  # stream: partition, version it must be at
+    bases: dict[str, int] = field(default_factory=dict)  # stream: version it must be at, where no unique key sees to it
     commits: list[tuple[Commit, int]] = field(default_factory=list)  # with the ordinal before its first event
     outbox: dict[tuple[int, str], OutboxChange] = field(default_factory=dict)
     timers: dict[tuple[int, TimerKey], bool] = field(default_factory=dict)  # True: set, False: clear
-    snapshots: dict[str, tuple[int, Snapshot]] = field(default_factory=dict)
-    executions: dict[str, tuple[int, Execution]] = field(default_factory=dict)
+    snapshots: dict[str, Snapshot] = field(default_factory=dict)
+    executions: dict[str, tuple[int, Execution, bool]] = field(default_factory=dict)  # True: it may well have its row
     quarantine: dict[tuple[int, str], Quarantined] = field(default_factory=dict)
 
 
@@ -48,7 +48,7 @@ def net(batch: Sequence[Commit]) -> Netted | None:
     id comes twice.
     """
     netted = Netted()
-    versions: dict[str, int] = {}
+    streams: dict[str, tuple[int, int]] = {}  # where each begins and ends
     marks: set[tuple[str, str]] = set()
     for commit in batch:
         partition, stream, count = commit.partition, commit.stream, len(commit.events)
@@ -58,15 +58,17 @@ def net(batch: Sequence[Commit]) -> Netted | None:
         netted.heads[partition] = (epoch, ordinal + count)
         netted.commits.append((commit, ordinal))
         if stream:
-            if versions.setdefault(stream, commit.expected_version) != commit.expected_version:
+            begin, version = streams.get(stream) or (commit.expected_version, commit.expected_version)
+            if version != commit.expected_version:
                 return None
-            netted.bases.setdefault(stream, (partition, commit.expected_version))
-            versions[stream] += count
+            streams[stream] = (begin, version + count)
             for mark in commit.inbox:
                 if (stream, mark.command_id) in marks:
                     return None
                 marks.add((stream, mark.command_id))
         _add(netted, commit)
+    # A stream that begins with this batch needs no look: its first event's unique key refuses a second beginning.
+    netted.bases = {stream: begin for stream, (begin, end) in streams.items() if begin > 0 or end == begin}
     return netted
 
 
@@ -87,9 +89,12 @@ def _add(netted: Netted, commit: Commit) -> None:
     for poison in commit.quarantine:
         netted.quarantine[partition, poison.id] = poison
     if commit.snapshot is not None:
-        netted.snapshots[commit.stream] = (partition, commit.snapshot)
+        netted.snapshots[commit.stream] = commit.snapshot
     if commit.execution is not None:
-        netted.executions[commit.stream] = (partition, commit.execution)
+        known = commit.expected_version > 0 and (
+            commit.stream not in netted.executions or netted.executions[commit.stream][2]
+        )
+        netted.executions[commit.stream] = (partition, commit.execution, known)
 
 
 def _redeliver(outbox: dict[tuple[int, str], OutboxChange], key: tuple[int, str], new: Redelivery) -> None:

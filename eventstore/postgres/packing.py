@@ -1,123 +1,121 @@
-"""The parameters of the commit statement, packed.
+"""The parameters of the commit, packed: one text for what a batch does to one table.
 
 Encoding an array element by element costs the driver 1 µs for a text or a blob and 3 µs for a time, and a commit
-has dozens of elements: more than everything else together. So a column travels as one value, which Python builds
-and Postgres takes apart in C (measured here: 0.3 to 0.5 µs an element, both sides together, instead of 1 to 3.5):
-
-| column | travels as | taken apart by |
-|---|---|---|
-| text | the values joined by a separator that none of them holds (parameter 1) | `string_to_array` |
-| text, nullable | the same, null as "" and others after a "=" | `string_to_array` with null string, `substr` |
-| number, flag | an array literal such as `{1,2,3}`; a flag as 0 or 1 | a cast |
-| time | microseconds since 1970, as a number | `perdure.moment` |
-| bytes | all of the batch's in one blob (parameter 2); first byte from 1, and length, as numbers | `substring` |
-
-One single empty text looks like no text at all; `unnest` then fills in NULL, which the statement reads as "".
+has dozens of elements: more than everything else together. So a column travels as one piece of text, which Python
+joins and Postgres takes apart in C, and a table without changes as NULL. `migrations/0005_commit.sql` has the
+columns of every part and how each kind of column is written.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 from typing import Any
 
 from eventstore.checksum import checksum
 from eventstore.postgres.netting import Netted
 from eventstore.records import OutboxMessage, Redelivery
 
-_SEPARATOR = "\x1f"
+_ITEM_END, _COLUMN_END = "\x1f", "\x1e"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
-Parameters = list[str | bytes]
+Parameters = list[str | bytes | None]
 
 
 def pack(netted: Netted) -> Parameters:
-    """Give the commit statement's parameters, in its order."""
-    separator = _SEPARATOR
+    """Give the parameters of `COMMIT`, in its order."""
+    mark = ""
     while True:
-        packing = _Packing(separator)
+        packing = _Packing(_ITEM_END + mark, _COLUMN_END + mark)
         parameters = packing.pack(netted)
         if packing.unambiguous:
             return parameters
-        separator = _SEPARATOR + secrets.token_hex(8)  # a value holds the usual one
+        mark = secrets.token_hex(8)  # a value holds the usual ends
 
 
 class _Packing:
-    """One try to pack a batch with one separator."""
+    """One try to pack a batch with one choice of ends."""
 
-    def __init__(self, separator: str) -> None:
-        self._separator = separator
+    def __init__(self, item_end: str, column_end: str) -> None:
+        self._item_end, self._column_end = item_end, column_end
         self._blobs: list[bytes] = []
         self._filled = 0
         self.unambiguous = True
 
     def pack(self, netted: Netted) -> Parameters:
         slots = {partition: slot for slot, partition in enumerate(sorted(netted.heads), 1)}
-        columns = [
-            *self._heads(netted),
-            *self._bases(netted, slots),
-            *self._events(netted, slots),
-            *self._inbox(netted, slots),
-            *self._outbox(netted, slots),
-            *self._timers(netted, slots),
-            *self._snapshots(netted, slots),
-            *self._executions(netted, slots),
-            *self._quarantine(netted, slots),
+        parts = [
+            self._heads(netted),
+            self._streams(netted),
+            self._events(netted, slots),
+            self._inbox(netted),
+            *self._outbox(netted),
+            *self._timers(netted),
+            self._snapshots(netted),
+            self._executions(netted),
+            self._quarantine(netted),
         ]
-        return [self._separator, b"".join(self._blobs), *columns]
+        return [self._item_end, self._column_end, b"".join(self._blobs), *parts]
 
     # -- kinds of columns -------------------------------------------------------------------------------
 
+    def _part(self, *columns: str) -> str:
+        part = self._column_end.join(columns)
+        if part.count(self._column_end) != len(columns) - 1:
+            self.unambiguous = False
+        return part
+
     def _texts(self, values: Sequence[str]) -> str:
-        joined = self._separator.join(values)
-        if joined.count(self._separator) != len(values) - 1 and values:
+        joined = self._item_end.join(values)
+        if joined.count(self._item_end) != len(values) - 1:
             self.unambiguous = False
         return joined
 
-    def _optionals(self, values: Iterable[str | None]) -> str:
+    def _optionals(self, values: Sequence[str | None]) -> str:
+        if values.count(None) == len(values):
+            return ""
         return self._texts(["" if value is None else f"={value}" for value in values])
 
-    def _data(self, values: Sequence[bytes | None]) -> tuple[str, str]:
+    def _data(self, values: Sequence[bytes]) -> tuple[str, str]:
         """Put values into the blob; gives where each begins and how long it is."""
-        begins: list[int | None] = []
-        filled = self._filled
-        for value in values:
-            if value is None:
-                begins.append(None)
-            else:
-                begins.append(filled + 1)
-                filled += len(value)
-                self._blobs.append(value)
-        self._filled = filled
-        return _optional_numbers(begins), _numbers([0 if value is None else len(value) for value in values])
+        lengths = list(map(len, values))
+        *begins, end = accumulate(lengths, initial=self._filled)
+        self._filled = end
+        self._blobs.extend(values)
+        return _numbers([begin + 1 for begin in begins]), _numbers(lengths)
 
     # -- tables -----------------------------------------------------------------------------------------
 
-    def _heads(self, netted: Netted) -> Parameters:
+    def _heads(self, netted: Netted) -> str:
         heads = sorted(netted.heads.items())
-        return [
+        return self._part(
             _numbers([partition for partition, _ in heads]),
             _numbers([epoch for _, (epoch, _) in heads]),
             _numbers([count for _, (_, count) in heads]),
-        ]
+        )
 
-    def _bases(self, netted: Netted, slots: dict[int, int]) -> Parameters:
-        return [
-            _numbers([slots[partition] for partition, _ in netted.bases.values()]),
-            self._texts(list(netted.bases)),
-            _numbers([version for _, version in netted.bases.values()]),
-        ]
+    def _streams(self, netted: Netted) -> str | None:
+        if not netted.bases:
+            return None
+        return self._part(self._texts(list(netted.bases)), _numbers(list(netted.bases.values())))
 
-    def _events(self, netted: Netted, slots: dict[int, int]) -> Parameters:
-        commits = [(commit, ordinal) for commit, ordinal in netted.commits if commit.events]
-        events = [event for commit, _ in commits for event in commit.events]
-        each = [(commit, ordinal, place) for commit, ordinal in commits for place in range(1, len(commit.events) + 1)]
-        return [
-            _numbers([slots[commit.partition] for commit, _, _ in each]),
-            _numbers([ordinal + place for _, ordinal, place in each]),
-            self._texts([commit.stream for commit, _, _ in each]),
-            _numbers([commit.expected_version + place for commit, _, place in each]),
+    def _events(self, netted: Netted, slots: dict[int, int]) -> str | None:
+        rows: list[tuple[Any, ...]] = []
+        for commit, ordinal in netted.commits:
+            slot, stream, version = slots[commit.partition], commit.stream, commit.expected_version
+            for place, event in enumerate(commit.events, 1):
+                rows.append((slot, ordinal + place, stream, version + place, event))
+        if not rows:
+            return None
+        slot_of, ordinals, streams, versions, events = zip(*rows, strict=True)
+        return self._part(
+            _numbers(slot_of),
+            _numbers(ordinals),
+            self._texts(streams),
+            _numbers(versions),
             self._texts([event.type for event in events]),
             _numbers([event.schema for event in events]),
             *self._data([event.data for event in events]),
@@ -125,73 +123,103 @@ class _Packing:
             self._optionals([event.causation_id for event in events]),
             self._optionals([event.correlation_id for event in events]),
             self._optionals([event.trace for event in events]),
-        ]
+        )
 
-    def _inbox(self, netted: Netted, slots: dict[int, int]) -> Parameters:
-        each = [(commit, mark) for commit, _ in netted.commits for mark in commit.inbox]
-        return [
-            _numbers([slots[commit.partition] for commit, _ in each]),
-            self._texts([commit.stream for commit, _ in each]),
+    def _inbox(self, netted: Netted) -> str | None:
+        each = [(commit.stream, mark) for commit, _ in netted.commits if commit.inbox for mark in commit.inbox]
+        if not each:
+            return None
+        return self._part(
+            self._texts([stream for stream, _ in each]),
             self._texts([mark.command_id for _, mark in each]),
             _numbers([mark.digest for _, mark in each]),
             *self._data([mark.reply for _, mark in each]),
-        ]
+        )
 
-    def _outbox(self, netted: Netted, slots: dict[int, int]) -> Parameters:
+    def _outbox(self, netted: Netted) -> list[str | None]:
         put: list[tuple[int, OutboxMessage]] = []
         changed: list[tuple[int, Redelivery]] = []
         removed: list[tuple[int, str]] = []
         for (partition, name), change in netted.outbox.items():
             if isinstance(change, OutboxMessage):
-                put.append((slots[partition], change))
+                put.append((partition, change))
             elif isinstance(change, Redelivery):
-                changed.append((slots[partition], change))
+                changed.append((partition, change))
             else:
-                removed.append((slots[partition], name))
-        return [
-            _numbers([slot for slot, _ in put]),
-            self._texts([message.id for _, message in put]),
-            self._texts([message.destination for _, message in put]),
-            self._texts([message.routing_key for _, message in put]),
-            *self._data([message.body for _, message in put]),
-            self._optionals([message.correlation_id for _, message in put]),
-            _times([message.due_at for _, message in put]),
-            _numbers([slot for slot, _ in changed]),
-            self._texts([redelivery.id for _, redelivery in changed]),
-            _times([redelivery.due_at for _, redelivery in changed]),
-            *self._data([redelivery.body for _, redelivery in changed]),
-            _numbers([slot for slot, _ in removed]),
-            self._texts([name for _, name in removed]),
-        ]
+                removed.append((partition, name))
+        return [self._put(put), self._changed(changed), self._removed(removed)]
 
-    def _timers(self, netted: Netted, slots: dict[int, int]) -> Parameters:
-        columns: Parameters = []
+    def _put(self, each: list[tuple[int, OutboxMessage]]) -> str | None:
+        if not each:
+            return None
+        return self._part(
+            _numbers([partition for partition, _ in each]),
+            self._texts([message.id for _, message in each]),
+            self._texts([message.destination for _, message in each]),
+            self._texts([message.routing_key for _, message in each]),
+            *self._data([message.body for _, message in each]),
+            self._optionals([message.correlation_id for _, message in each]),
+            _times([message.due_at for _, message in each]),
+        )
+
+    def _changed(self, each: list[tuple[int, Redelivery]]) -> str | None:
+        if not each:
+            return None
+        begins, lengths = self._data([change.body or b"" for _, change in each])
+        kept = [change.body is None for _, change in each]
+        if any(kept):  # a body that stays as it is has no place in the blob
+            places = begins[1:-1].split(",")
+            begins = f"{{{','.join(['NULL' if keep else place for keep, place in zip(kept, places, strict=True)])}}}"
+        return self._part(
+            _numbers([partition for partition, _ in each]),
+            self._texts([change.id for _, change in each]),
+            _times([change.due_at for _, change in each]),
+            begins,
+            lengths,
+        )
+
+    def _removed(self, each: list[tuple[int, str]]) -> str | None:
+        if not each:
+            return None
+        return self._part(_numbers([partition for partition, _ in each]), self._texts([name for _, name in each]))
+
+    def _timers(self, netted: Netted) -> list[str | None]:
+        parts: list[str | None] = []
         for wanted in (True, False):
-            each = [(slots[partition], t) for (partition, t), is_set in netted.timers.items() if is_set is wanted]
-            columns += [
-                _numbers([slot for slot, _ in each]),
-                _times([timer.due_at for _, timer in each]),
-                self._texts([timer.stream for _, timer in each]),
-                _numbers([timer.number for _, timer in each]),
-            ]
-        return columns
+            each = [key for key, is_set in netted.timers.items() if is_set is wanted]
+            if not each:
+                parts.append(None)
+                continue
+            parts.append(
+                self._part(
+                    _numbers([partition for partition, _ in each]),
+                    _times([timer.due_at for _, timer in each]),
+                    self._texts([timer.stream for _, timer in each]),
+                    _numbers([timer.number for _, timer in each]),
+                )
+            )
+        return parts
 
-    def _snapshots(self, netted: Netted, slots: dict[int, int]) -> Parameters:
-        each = [(stream, slots[partition], snapshot) for stream, (partition, snapshot) in netted.snapshots.items()]
-        return [
-            _numbers([slot for _, slot, _ in each]),
-            self._texts([stream for stream, _, _ in each]),
-            _numbers([snapshot.version for _, _, snapshot in each]),
-            _numbers([snapshot.schema for _, _, snapshot in each]),
-            self._texts([snapshot.code for _, _, snapshot in each]),
-            *self._data([snapshot.data for _, _, snapshot in each]),
-            *self._data([checksum(stream, snapshot) for stream, _, snapshot in each]),
-        ]
+    def _snapshots(self, netted: Netted) -> str | None:
+        if not netted.snapshots:
+            return None
+        snapshots = list(netted.snapshots.values())
+        return self._part(
+            self._texts(list(netted.snapshots)),
+            _numbers([snapshot.version for snapshot in snapshots]),
+            _numbers([snapshot.schema for snapshot in snapshots]),
+            self._texts([snapshot.code for snapshot in snapshots]),
+            *self._data([snapshot.data for snapshot in snapshots]),
+            *self._data([checksum(stream, snapshot) for stream, snapshot in netted.snapshots.items()]),
+        )
 
-    def _executions(self, netted: Netted, slots: dict[int, int]) -> Parameters:
-        rows = [execution for _, execution in netted.executions.values()]
-        return [
-            _numbers([slots[partition] for partition, _ in netted.executions.values()]),
+    def _executions(self, netted: Netted) -> str | None:
+        if not netted.executions:
+            return None
+        places, rows, known = zip(*netted.executions.values(), strict=True)
+        return self._part(
+            _numbers([int(was_there) for was_there in known]),
+            _numbers(places),
             self._texts(list(netted.executions)),
             self._texts([row.status for row in rows]),
             _numbers([int(row.busy) for row in rows]),
@@ -200,34 +228,26 @@ class _Packing:
             _times([row.closed_at for row in rows]),
             self._optionals([row.error for row in rows]),
             self._optionals([row.correlation_id for row in rows]),
-        ]
+        )
 
-    def _quarantine(self, netted: Netted, slots: dict[int, int]) -> Parameters:
+    def _quarantine(self, netted: Netted) -> str | None:
+        if not netted.quarantine:
+            return None
         rows = list(netted.quarantine.values())
-        return [
-            _numbers([slots[partition] for partition, _ in netted.quarantine]),
+        return self._part(
+            _numbers([partition for partition, _ in netted.quarantine]),
             self._texts([row.id for row in rows]),
             self._texts([row.source for row in rows]),
             *self._data([row.body for row in rows]),
             self._texts([row.reason for row in rows]),
             _numbers([row.attempts for row in rows]),
             _times([row.at for row in rows]),
-        ]
+        )
 
 
 def _numbers(values: Iterable[int]) -> str:
     return f"{{{','.join(map(str, values))}}}"
 
 
-def _optional_numbers(values: Iterable[int | None]) -> str:
-    return f"{{{','.join(['NULL' if value is None else str(value) for value in values])}}}"
-
-
 def _times(values: Sequence[datetime | None]) -> str:
-    return _optional_numbers([None if value is None else _micros(value) for value in values])
-
-
-def _micros(moment: datetime) -> int:
-    since: Any = moment - _EPOCH
-    micros: int = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-    return micros
+    return f"{{{','.join(['NULL' if value is None else str((value - _EPOCH) // _MICROSECOND) for value in values])}}}"

@@ -9,7 +9,21 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from eventstore import PostgresStore, SchemaMismatch, migrate, migrate_store, schema_state
+from eventstore import PostgresStore, SchemaMismatch, WrongExpectedVersion, migrate, migrate_store, schema_state
+from eventstore.postgres.schema import COMPONENT, migrations
+from tests.conformance.store.building import commit, execution, timer
+from tests.conformance.store.kits import NOW
+
+_OLD_DATA = """
+INSERT INTO perdure.partitions (partition, head, epoch) VALUES (0, 2, 1), (1, 0, 1);
+INSERT INTO perdure.events (partition, "offset", stream, version, epoch, type, schema, data, recorded_at)
+SELECT 0, n, 'Account/1', n, 1, 'Deposited', 1, '{}', now() FROM generate_series(1, 2) n;
+INSERT INTO perdure.executions (partition, stream, status, busy, started_at, updated_at)
+VALUES (0, 'Account/1', 'running', true, now(), now());
+INSERT INTO perdure.timers (partition, due_at, stream, number)
+VALUES (0, '2026-03-01 12:30:15.123456Z', 'Account/1', 1);
+INSERT INTO perdure.outbox (partition, id, destination, routing_key, body) VALUES (0, 'message-1', 'tasks', 'q', '')
+"""
 
 Fresh = Callable[[], Awaitable[str]]
 
@@ -89,6 +103,33 @@ async def test_several_at_once(fresh_database: Fresh) -> None:
             )
         ]
     )
+
+
+async def test_upgrading_a_store_with_data(fresh_database: Fresh, tmp_path: Path) -> None:
+    """What an older version wrote, streams and listing, is found and continued by this one."""
+    dsn, old = await fresh_database(), tmp_path / "old"
+    old.mkdir()
+    for file in migrations().iterdir():
+        if file.name.startswith(("0001", "0002", "0003", "0004")):
+            (old / file.name).write_text(file.read_text(encoding="utf-8"))
+    connection = await asyncpg.connect(dsn)
+    try:
+        await migrate(connection, component=COMPONENT, folder=old)
+        await connection.execute(_OLD_DATA)
+    finally:
+        await connection.close()
+    assert (await migrate_store(dsn))[0] == "0005_commit"
+    store = PostgresStore(dsn)
+    await store.open()
+    more = commit("Account/1", 2, execution=execution("completed"), timers_clear=[timer()], outbox_remove=["message-1"])
+    [refused, other] = await store.commit([commit("Account/1", 1, partition=0), commit("Account/2", partition=1)])
+    assert isinstance(refused, WrongExpectedVersion)
+    assert (other, await store.commit([more])) == (None, [None])
+    assert [(e.version, e.offset) for e in await store.read_stream("Account/1")] == [(1, 1), (2, 2), (3, 3)]
+    assert (await store.execution("Account/1")) == execution("completed")
+    assert await store.timers(0, until=NOW, limit=9) == []
+    assert await store.outbox(0, until=NOW, limit=9) == []
+    await store.close()
 
 
 async def test_not_migrated(fresh_database: Fresh) -> None:

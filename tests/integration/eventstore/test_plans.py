@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import json
+
 import asyncpg
 import pytest
 
 from eventstore.postgres import lease_statements, read_statements
 from eventstore.postgres.commit_statement import COMMIT, HANDLED, VERSIONS
 from eventstore.postgres.connection import connect
-from tests.conformance.store.kits import PostgresKit
+from eventstore.postgres.netting import net
+from eventstore.postgres.packing import Parameters, pack
+from eventstore.records import Commit, Redelivery
+from tests.conformance.store.building import (
+    commit,
+    event,
+    execution,
+    mark,
+    message,
+    quarantined,
+    snapshot,
+    timer,
+)
+from tests.conformance.store.kits import NOW, PostgresKit
 
 _FILL = """
 INSERT INTO perdure.events (partition, "offset", stream, version, epoch, type, schema, data, recorded_at)
@@ -24,11 +39,16 @@ SELECT now() + n * interval '1s', now(), NULL, n % 4, n % 100 = 0, 'A/' || n, (A
 FROM generate_series(1, 9999) n;
 INSERT INTO perdure.attempts SELECT n % 4, 1, 'm' || n FROM generate_series(1, 3000) n;
 INSERT INTO perdure.quarantine SELECT now() + n * interval '1s', n % 4, 1, 'm' || n, '', '', ''
-FROM generate_series(1, 3000) n
+FROM generate_series(1, 3000) n;
+UPDATE perdure.partitions SET head = 200000
+"""
+
+_STREAM = """
+INSERT INTO perdure.events (partition, "offset", stream, version, epoch, type, schema, data, recorded_at)
+SELECT 0, 100000 + n, 'B/1', n, 1, 'T', 1, '{}', now() FROM generate_series(1, 5) n
 """
 
 _STATEMENTS = {
-    "commit": COMMIT,
     "versions": VERSIONS,
     "handled": HANDLED,
     **{
@@ -88,6 +108,63 @@ async def test_every_access_goes_by_an_index(kit: PostgresKit, analyzed: bool) -
         assert "outbox_new" in outbox, outbox
         assert "outbox_due" in outbox, outbox
     finally:
+        await connection.close()
+
+
+def of_every_part(stream: str) -> Parameters:
+    """A batch that does something to every table, to a stream at version 5."""
+    batch = [
+        commit(
+            stream,
+            5,
+            events=[event(), event()],
+            inbox=[mark()],
+            outbox=[message(stream)],
+            outbox_redeliver=[Redelivery("m4", NOW)],
+            outbox_remove=["m8"],
+            timers_set=[timer(stream=stream)],
+            timers_clear=[timer(1, stream=stream)],
+            snapshot=snapshot(7),
+            execution=execution(),
+        ),
+        Commit(1, 1, quarantine=[quarantined(stream)]),
+    ]
+    netted = net(batch)
+    assert netted is not None
+    return pack(netted)
+
+
+async def blocks(connection: asyncpg.Connection[asyncpg.Record], parameters: Parameters) -> int:
+    """How many blocks a commit looks at, in all the statements of its function; it is rolled back."""
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        rows = await connection.fetch(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {COMMIT}", *parameters)
+        [scans] = await connection.fetch(
+            "SELECT sum(seq_scan) AS count FROM pg_stat_xact_user_tables WHERE schemaname = 'perdure'"
+        )
+    finally:
+        await transaction.rollback()
+    assert scans["count"] == 0
+    plan = json.loads(rows[0][0])[0]["Plan"]
+    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+
+
+async def test_a_commit_looks_at_few_blocks(kit: PostgresKit) -> None:
+    """Plans that were made on empty tables serve full ones: no statement in the function reads an index or table whole."""
+    connection = await connect(kit.dsn)
+    filler = await asyncpg.connect(kit.dsn)
+    try:
+        await filler.execute(_STREAM)
+        parameters = of_every_part("B/1")
+        await blocks(connection, parameters)  # the plans are made now, and kept
+        await filler.execute(_FILL)
+        assert await blocks(connection, parameters) < 250
+        await filler.execute("ANALYZE")
+        await blocks(connection, parameters)  # now they are made anew, which reads the catalogue
+        assert await blocks(connection, parameters) < 250
+    finally:
+        await filler.close()
         await connection.close()
 
 

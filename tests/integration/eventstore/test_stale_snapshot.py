@@ -1,4 +1,4 @@
-"""A commit that had to wait for the head does not trust what it saw before."""
+"""A commit that had to wait for the head judges by what it finds under the lock."""
 
 from __future__ import annotations
 
