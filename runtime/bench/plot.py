@@ -81,9 +81,14 @@ def _side_by_side(path: Path, title: str, labels: Sequence[str], series: dict[st
     for place, (name, values) in enumerate(series.items()):
         rows = [row + (place - (len(series) - 1) / 2) * height for row in range(len(labels))]
         bars = axes.barh(rows, values, height, label=name)
-        axes.bar_label(bars, [f"{value:,.0f}" if value >= 100 else f"{value:.1f}" for value in values], fontsize=6)
+        axes.bar_label(
+            bars, [f"{value:,.0f}" if value >= 100 else f"{value:.1f}" for value in values], fontsize=7, padding=2
+        )
     axes.set_xscale("log")
-    axes.set_xlim(left=1)  # where a logarithmic bar begins is arbitrary, but should not depend on the figures
+    most = max((value for values in series.values() for value in values), default=1.0)
+    # Where a logarithmic bar begins is arbitrary, but should not depend on the figures. Right of it is room for its number.
+    axes.set_xlim(1, 3 * max(1.0, most))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     return _save(figure, axes, path)
 
 
@@ -93,9 +98,12 @@ def _axes(labels: Sequence[str], title: str) -> tuple[Any, Any]:
     figure = Figure(figsize=(12, 1.5 + 0.4 * max(1, len(labels))), layout="constrained")
     axes = figure.subplots()
     axes.set_yticks(range(len(labels)), labels=list(labels), fontsize=8)
-    axes.invert_yaxis()
+    axes.set_ylim(max(1, len(labels)) - 0.4, -0.6)
     axes.set_title(title, loc="left")
+    axes.set_axisbelow(True)
     axes.grid(visible=True, axis="x", alpha=0.3)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
     return figure, axes
 
 
