@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
@@ -11,6 +12,7 @@ import aio_pika
 import asyncpg
 
 from runtime.servers import PrivatePostgres, PrivateRabbitMQ
+from runtime.servers.process import descendants, send
 from tests.faults.crew import Seat
 from tests.faults.plan import LEASE, Fault, Kind
 from tests.faults.proxy import Proxy
@@ -45,7 +47,10 @@ class Saboteur:
         self._makers: dict[Kind, Callable[[Fault], Awaitable[object]]] = {
             Kind.NODE_KILL: lambda fault: self._kill(fault, stage.nodes),
             Kind.WORKER_KILL: lambda fault: self._kill(fault, stage.workers),
-            Kind.NODE_STOP: lambda fault: self._stop_node(fault.pick, LEASE * (1.4 + 1.6 * fault.grade)),
+            Kind.NODE_STOP: lambda fault: self._stop(fault, stage.nodes, LEASE * (1.4 + 1.6 * fault.grade)),
+            Kind.WORKER_STOP: lambda fault: self._stop(fault, stage.workers, 3 + 9 * fault.grade),
+            Kind.BROKER_STOP: lambda fault: self._stop_server(fault, stage.rabbitmq),
+            Kind.POSTGRES_STOP: lambda fault: self._stop_server(fault, stage.postgres),
             Kind.BROKER_KILL: lambda _: self.kill_broker(),
             Kind.POSTGRES_KILL: lambda _: self.kill_postgres(),
             Kind.EVERYTHING: lambda _: self._everything(),
@@ -99,12 +104,27 @@ class Saboteur:
         seat = _choose(up or seats, fault.pick)
         self._count(fault.kind, happened=seat is not None and seat.kill())
 
-    async def _stop_node(self, pick: float, seconds: float) -> None:
-        """SIGSTOP a node for so long; it does not count when it was killed meanwhile."""
-        seat = _choose([seat for seat in self._stage.nodes if seat.up.is_set() and not seat.stopped], pick)
+    async def _stop(self, fault: Fault, seats: list[Seat], seconds: float) -> None:
+        """SIGSTOP a process for so long; it does not count when it was killed meanwhile."""
+        seat = _choose([seat for seat in seats if seat.up.is_set() and not seat.stopped], fault.pick)
         if seat is not None and seat.freeze():
             await asyncio.sleep(seconds)
-            self._count(Kind.NODE_STOP, happened=seat.thaw())
+            self._count(fault.kind, happened=seat.thaw())
+
+    async def _stop_server(self, fault: Fault, server: PrivatePostgres | PrivateRabbitMQ) -> None:
+        """SIGSTOP a server with all of its processes: its connections stay open, and nobody answers."""
+        async with self._server_turn:
+            if (pid := server.pid) is None:
+                return
+            pids = [pid, *descendants(pid)]
+            try:
+                for each in pids:
+                    send(each, signal.SIGSTOP)
+                self._count(fault.kind, happened=True)
+                await asyncio.sleep(3 + 5 * fault.grade)
+            finally:
+                for each in pids:
+                    send(each, signal.SIGCONT)
 
     async def _reset(self, fault: Fault) -> None:
         self._count(fault.kind, happened=bool(self._used_link(fault.pick).reset()))

@@ -17,6 +17,9 @@ class Kind(StrEnum):
     NODE_KILL = "node SIGKILL"
     WORKER_KILL = "worker SIGKILL"
     NODE_STOP = "node SIGSTOP longer than its lease"
+    WORKER_STOP = "worker SIGSTOP"
+    BROKER_STOP = "RabbitMQ SIGSTOP"
+    POSTGRES_STOP = "Postgres SIGSTOP"
     BROKER_KILL = "RabbitMQ SIGKILL"
     POSTGRES_KILL = "Postgres SIGKILL"
     EVERYTHING = "everything at once"
@@ -36,6 +39,9 @@ MINIMUM: dict[Kind, int] = {
     Kind.NODE_KILL: 8,
     Kind.WORKER_KILL: 15,
     Kind.NODE_STOP: 4,
+    Kind.WORKER_STOP: 2,
+    Kind.BROKER_STOP: 1,
+    Kind.POSTGRES_STOP: 1,
     Kind.BROKER_KILL: 2,
     Kind.POSTGRES_KILL: 2,
     Kind.EVERYTHING: 1,
@@ -56,6 +62,9 @@ _PLANNED: dict[Kind, int] = {
     Kind.NODE_KILL: 10,
     Kind.WORKER_KILL: 19,
     Kind.NODE_STOP: 4,
+    Kind.WORKER_STOP: 4,
+    Kind.BROKER_STOP: 1,
+    Kind.POSTGRES_STOP: 1,
     Kind.BROKER_KILL: 1,
     Kind.POSTGRES_KILL: 1,
     Kind.EVERYTHING: 1,
