@@ -30,7 +30,7 @@ class Snapshots(Struct, frozen=True, kw_only=True):
     Args:
         every_events: 1 or more.
         every_bytes: of the events' data; 1 or more.
-        least_share: 0 or more; 0.1 lets snapshots write ten times as much as events.
+        least_share: 0 or more; 0.25 lets snapshots write four times as much as events.
         schema: 0 to 32767. Raise it when what the fold gives has changed in a way that the fingerprint of its code
             can't see: data from a file, a C extension, an attribute that is looked up by a computed name.
 
@@ -40,7 +40,7 @@ class Snapshots(Struct, frozen=True, kw_only=True):
 
     every_events: int = 250
     every_bytes: int = 256 * 1024
-    least_share: float = 0.1
+    least_share: float = 0.25
     schema: int = 1
 
     def __post_init__(self) -> None:

@@ -135,7 +135,7 @@ REFUSED: dict[str, tuple[Callable[[State], object], str]] = {
         lambda state: setattr(state, "at", NOON.astimezone(ZoneInfo("Europe/Paris"))),
         "state.at would become",
     ),
-    "one object in two places": (_shared, "are one object, and would become two"),
+    "one object in two places": (_shared, r"state\.others\[…\] stands in two places"),
     "an attribute that is no field": (lambda state: setattr(state.page, "cache", {}), "state.page has attributes"),
     "too large": (lambda state: setattr(state, "anything", "x" * 3_000_000), "the limit is"),
     "what JSON has no form for": (lambda state: setattr(state, "anything", object()), "can't be stored"),
@@ -256,7 +256,7 @@ def test_an_attribute_beside_the_state_must_be_as_new() -> None:
 def test_a_second_name_for_the_state_is_noticed() -> None:
     """Also where the state is as new."""
     entity = Entity(kind_of(Aliased), "Aliased/1")
-    with pytest.raises(SnapshotRefused, match=r"self\.line and state are one object"):
+    with pytest.raises(SnapshotRefused, match=r"self\.line stands in two places"):
         entity.snapshot()
 
 
