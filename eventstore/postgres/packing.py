@@ -9,10 +9,9 @@ columns of every part and how each kind of column is written.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
-from typing import Any
 
 from eventstore.checksum import checksum
 from eventstore.postgres.netting import Netted
@@ -103,19 +102,19 @@ class _Packing:
         return self._part(self._texts(list(netted.bases)), _numbers(list(netted.bases.values())))
 
     def _events(self, netted: Netted, slots: dict[int, int]) -> str | None:
-        rows: list[tuple[Any, ...]] = []
-        for commit, ordinal in netted.commits:
-            slot, stream, version = slots[commit.partition], commit.stream, commit.expected_version
-            for place, event in enumerate(commit.events, 1):
-                rows.append((slot, ordinal + place, stream, version + place, event))
+        rows = [
+            (slots[commit.partition], ordinal + place, commit.stream, commit.expected_version + place, event)
+            for commit, ordinal in netted.commits
+            for place, event in enumerate(commit.events, 1)
+        ]
         if not rows:
             return None
         slot_of, ordinals, streams, versions, events = zip(*rows, strict=True)
         return self._part(
-            _numbers(slot_of),
-            _numbers(ordinals),
+            _numbers(list(slot_of)),
+            _numbers(list(ordinals)),
             self._texts(streams),
-            _numbers(versions),
+            _numbers(list(versions)),
             self._texts([event.type for event in events]),
             _numbers([event.schema for event in events]),
             *self._data([event.data for event in events]),
@@ -219,7 +218,7 @@ class _Packing:
         places, rows, known = zip(*netted.executions.values(), strict=True)
         return self._part(
             _numbers([int(was_there) for was_there in known]),
-            _numbers(places),
+            _numbers(list(places)),
             self._texts(list(netted.executions)),
             self._texts([row.status for row in rows]),
             _numbers([int(row.busy) for row in rows]),
@@ -245,9 +244,15 @@ class _Packing:
         )
 
 
-def _numbers(values: Iterable[int]) -> str:
-    return f"{{{','.join(map(str, values))}}}"
+def _numbers(values: list[int]) -> str:
+    return f"{{{str(values)[1:-1]}}}"
 
 
 def _times(values: Sequence[datetime | None]) -> str:
-    return f"{{{','.join(['NULL' if value is None else str((value - _EPOCH) // _MICROSECOND) for value in values])}}}"
+    texts = []
+    last, text = None, "NULL"
+    for value in values:
+        if value is not last:  # the events of a turn share one object
+            last, text = value, "NULL" if value is None else str((value - _EPOCH) // _MICROSECOND)
+        texts.append(text)
+    return f"{{{','.join(texts)}}}"
