@@ -18,6 +18,7 @@ from asyncio.events import _get_running_loop, _set_running_loop
 from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextvars import Context, copy_context
+from datetime import datetime
 from types import FrameType
 from typing import Any, NoReturn, Protocol, TypeVar
 from zlib import crc32
@@ -100,7 +101,7 @@ class DurableLoop(asyncio.AbstractEventLoop):
     """See the module's docstring. Sockets, threads, executors, signals and subprocesses raise `NotDurable`."""
 
     __slots__ = (
-        "_closed", "_conditions", "_forget_at", "_next_hash", "_now", "_ready", "_tasks", "host", "unhandled",
+        "_closed", "_conditions", "_forget_at", "_moment", "_next_hash", "_now", "_ready", "_tasks", "host", "unhandled",
     )  # fmt: skip
 
     def __init__(self, host: Host, stream: str = "") -> None:
@@ -113,6 +114,7 @@ class DurableLoop(asyncio.AbstractEventLoop):
         self._tasks: list[DurableTask[Any]] = []
         self._forget_at = _FEW_TASKS
         self._now = 0.0
+        self._moment: datetime | None = None  # to which the clock is to be moved
         self._closed = False
         self.unhandled: list[dict[str, Any]] = []
 
@@ -120,7 +122,12 @@ class DurableLoop(asyncio.AbstractEventLoop):
 
     def advance(self, now: float) -> None:
         """Move the clock to the time of the fact that comes next; it never goes back."""
-        self._now = max(self._now, now)
+        self._now = max(self.time(), now)
+
+    def advance_to(self, moment: datetime) -> None:
+        """Like `advance`, in a replay: few facts are followed by a look at the clock, and converting each takes long."""
+        if self._moment is None or moment > self._moment:
+            self._moment = moment
 
     def fire(self, timer: DurableTimer) -> None:
         """Let a timer that came due run its callback in the next turn."""
@@ -227,6 +234,8 @@ class DurableLoop(asyncio.AbstractEventLoop):
     # -- what asyncio asks of a loop ----------------------------------------------------------------------
 
     def time(self) -> float:
+        if self._moment is not None:
+            self._now, self._moment = max(self._now, self._moment.timestamp()), None
         return self._now
 
     def call_soon(  # type: ignore[override]  # a looser callback type than typeshed's
@@ -239,14 +248,14 @@ class DurableLoop(asyncio.AbstractEventLoop):
     def call_later(  # type: ignore[override]  # a looser callback type than typeshed's
         self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        return self.call_at(self._now + delay, callback, *args, context=context)
+        return self.call_at(self.time() + delay, callback, *args, context=context)
 
     def call_at(  # type: ignore[override]  # a looser callback type than typeshed's
         self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         timer = DurableTimer(when, callback, args, self, context)
         timer.number = 0
-        if when <= self._now:
+        if when <= self.time():
             self._ready.append(timer)
         elif not when < MAX_TIME:  # NaN is not
             raise NotDurable(

@@ -1,0 +1,74 @@
+"""What an event of a journal means for the turn that appends it: messages to send, timers to keep, callers to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from actors.journal import (
+    CommandCompleted,
+    CommandFailed,
+    JournalEvent,
+    RunCompleted,
+    RunFailed,
+    TaskCompleted,
+    TaskFailed,
+    TaskScheduled,
+    TimerFired,
+    TimerSet,
+)
+from actors.ledger import Ledger
+from actors.turn import Answer, Outcome, TimerRow, Turn
+
+
+def _task_scheduled(turn: Turn, event: TaskScheduled, _: Ledger) -> None:
+    turn.tasks.append(event)
+
+
+def _task_ended(turn: Turn, event: TaskCompleted | TaskFailed, _: Ledger) -> None:
+    if event.name is None:  # a local task has no message that is to be closed
+        turn.tasks_closed.append(event.task)
+
+
+def _timer_set(turn: Turn, event: TimerSet, _: Ledger) -> None:
+    turn.timers_set.append(TimerRow(event.timer, event.due))
+
+
+def _timer_fired(turn: Turn, event: TimerFired, ledger: Ledger) -> None:
+    turn.timers_cleared.append(TimerRow(event.timer, ledger.timers[event.timer]))
+
+
+def _command_completed(turn: Turn, event: CommandCompleted, _: Ledger) -> None:
+    turn.answers.append(Answer(event.id, Outcome(result=event.result)))
+
+
+def _command_failed(turn: Turn, event: CommandFailed, _: Ledger) -> None:
+    turn.answers.append(Answer(event.id, Outcome(error=event.error)))
+
+
+def _run_completed(turn: Turn, event: RunCompleted, ledger: Ledger) -> None:
+    _run_ended(turn, Outcome(result=event.result), ledger)
+
+
+def _run_failed(turn: Turn, event: RunFailed, ledger: Ledger) -> None:
+    _run_ended(turn, Outcome(error=event.error), ledger)
+
+
+def _run_ended(turn: Turn, outcome: Outcome, ledger: Ledger) -> None:
+    turn.finished = outcome
+    turn.tasks_closed.extend(ledger.tasks)
+    turn.timers_cleared.extend(TimerRow(number, due) for number, due in ledger.timers.items())
+
+
+# By the event's type; called before the ledger knows of the event.
+CONSEQUENCES: dict[type[JournalEvent], Callable[[Turn, Any, Ledger], None]] = {
+    TaskScheduled: _task_scheduled,
+    TaskCompleted: _task_ended,
+    TaskFailed: _task_ended,
+    TimerSet: _timer_set,
+    TimerFired: _timer_fired,
+    CommandCompleted: _command_completed,
+    CommandFailed: _command_failed,
+    RunCompleted: _run_completed,
+    RunFailed: _run_failed,
+}

@@ -1,0 +1,142 @@
+"""Running a workflow's code over its history: each fact is fed to it, and each decision compared with the next one
+that is recorded. The first difference is the replay's trouble; from there on only the ledger hears of the events.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from operator import attrgetter
+from typing import Any
+
+from actors.errors import Bug, Nondeterminism, PayloadRefused
+from actors.journal import (
+    CommandCompleted,
+    CommandFailed,
+    JournalEvent,
+    Stuck,
+    TaskCompleted,
+    TaskFailed,
+    TaskScheduled,
+    TimerSet,
+    decode_event,
+)
+from actors.ledger import Ledger
+from actors.program import Program
+from actors.turn import HistoryEvent
+
+
+class Replay:
+    """One replay. `owed` holds what the code decided and the journal does not have, `trouble` why it can't go on."""
+
+    __slots__ = ("_fact_at", "_give_up", "ledger", "owed", "program", "trouble")
+
+    def __init__(self, program: Program, ledger: Ledger, give_up: Callable[[Nondeterminism | Bug], None]) -> None:
+        self.program, self.ledger, self._give_up = program, ledger, give_up
+        self.owed: deque[JournalEvent] = deque()
+        self.trouble: Nondeterminism | Bug | None = None
+        self._fact_at = 0  # version of the last fact
+
+    def events(self, history: Iterable[HistoryEvent]) -> Generator[JournalEvent, None, None]:
+        """Apply one event after the other, handing out each; to be run inside the program's loop."""
+        program, ledger = self.program, self.ledger
+        program.replaying = True
+        try:
+            for recorded in history:
+                event: JournalEvent | None = None
+                try:
+                    event = self._read(recorded)
+                    if self.trouble is None:
+                        if event.is_fact:
+                            self._feed(event, recorded)
+                        else:
+                            self._match(event, recorded.version)
+                except (Nondeterminism, Bug) as error:
+                    self._end(error)
+                if event is None:
+                    ledger.version += 1
+                else:
+                    ledger.apply(event)
+                    yield event
+        finally:
+            program.replaying = False
+            program.cleared.clear()  # nobody hears of what a replay did besides deciding
+            program.new_local_calls.clear()
+        if self.owed and not ledger.stuck:
+            self._end(self._differs(ledger.version + 1, "nothing more", _asks_for(self.owed[0])))
+
+    def _read(self, recorded: HistoryEvent) -> JournalEvent:
+        try:
+            event = decode_event(recorded.type, recorded.data)
+        except PayloadRefused as error:
+            raise self._differs(recorded.version, _unknown(recorded), f"can't read it: {error}") from error
+        if event is None:
+            raise self._differs(recorded.version, _unknown(recorded), "does not know that type")
+        return event
+
+    def _feed(self, fact: JournalEvent, recorded: HistoryEvent) -> None:
+        program, version = self.program, recorded.version
+        if self.owed and not self.ledger.stuck and not self._got_stuck_by(fact, version):
+            raise self._differs(version, fact.title(), f"first {_asks_for(self.owed[0])}")
+        self._fact_at = version
+        program.loop.advance_to(recorded.recorded_at)
+        if isinstance(fact, _OUTCOMES) and fact.name is not None:
+            self._check_name(fact, version)
+        program.feed(fact)
+        if decided := program.decided():
+            self.owed.extend(decided)
+
+    def _got_stuck_by(self, fact: JournalEvent, version: int) -> bool:
+        """Say whether a mistake ended the turn of the fact just before: its decisions are owed until `Resumed`."""
+        return isinstance(fact, Stuck) and fact.error.type != "Nondeterminism" and version == self._fact_at + 1
+
+    def _match(self, event: JournalEvent, version: int) -> None:
+        if not self.owed:
+            raise self._differs(version, event.title(), "asks for nothing more at this point")
+        if not _agrees(event, wanted := self.owed.popleft()):
+            raise self._differs(version, event.title(), _asks_for(wanted))
+
+    def _check_name(self, outcome: TaskCompleted | TaskFailed, version: int) -> None:
+        """See that a local task's outcome belongs to the task that the code asked for: it has no other record."""
+        number, program = outcome.task, self.program
+        waiting = program.waiting.get(number)
+        if waiting is not None and waiting[0].name != outcome.name:
+            raise self._differs(version, outcome.title(), f"asks for the local task #{number} {waiting[0].name}")
+        if number > program.asked:
+            raise self._differs(version, outcome.title(), f"has asked for {program.asked} operations only")
+
+    def _differs(self, version: int, recorded: str, wanted: str) -> Nondeterminism:
+        return Nondeterminism(self.program.stream, version, recorded, wanted)
+
+    def _end(self, trouble: Nondeterminism | Bug) -> None:
+        if self.trouble is None:
+            self.trouble = trouble
+            self.owed.clear()
+            self._give_up(trouble)
+
+
+def _agrees(recorded: JournalEvent, wanted: JournalEvent) -> bool:
+    """Say whether a decision is the recorded one: the same kind, number and name. Values may change with the code."""
+    kind = type(recorded)
+    if kind is not type(wanted):
+        return False
+    identity = _IDENTITY.get(kind)
+    return identity is None or identity(recorded) == identity(wanted)
+
+
+def _asks_for(wanted: JournalEvent) -> str:
+    return f"asks for {wanted.title()}"
+
+
+def _unknown(recorded: HistoryEvent) -> str:
+    return f"an event of type {recorded.type}"
+
+
+_OUTCOMES = (TaskCompleted, TaskFailed)
+# What of a decision has to be as recorded; the end of a run is there or not.
+_IDENTITY: dict[type[JournalEvent], Callable[[Any], object]] = {
+    TaskScheduled: attrgetter("task", "name"),
+    TimerSet: attrgetter("timer"),
+    CommandCompleted: attrgetter("id"),
+    CommandFailed: attrgetter("id"),
+}
