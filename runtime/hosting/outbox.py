@@ -18,6 +18,7 @@ from msgspec import Struct
 from eventstore import EventStore, OutboxMessage, Redelivery
 from runtime.clock import Clock, monotonic
 from runtime.hosting.schedule import Schedule
+from runtime.hosting.timers import WINDOW
 from runtime.publisher import Publisher
 from runtime.transport.port import Destination, Message, TransportError
 
@@ -74,10 +75,16 @@ class Outbox:
         )
 
     def plan(self, message: OutboxMessage) -> None:
-        """Publish a message at its `due_at`, unless it is closed before. A later plan, such as a retry, is the one that holds."""
-        if message.due_at is not None:
+        """Publish a message at its `due_at`, unless it is closed before. A later plan, such as a retry, is the one that holds.
+
+        One that is far off is left to a later sweep, for which its durable row says the same: it costs no memory.
+        """
+        if message.due_at is None:
+            return
+        self._forget(message.id)
+        self._planned.pop(message.id, None)
+        if message.due_at <= self._clock.now() + WINDOW:
             self._planned[message.id] = message
-            self._sent.pop(message.id, None)
             self._schedule.add(message.due_at, partial(self._come_due, message))
 
     def _come_due(self, message: OutboxMessage) -> None:
@@ -119,7 +126,9 @@ class Outbox:
         news: set[str] = set()
         self._news = news
         try:
-            page = await store.outbox(self._partition, until=now + window, limit=PAGE)
+            # Rows that memory knows of may come first: they must not hide the others.
+            limit = PAGE + len(self._sent) + len(self._planned)
+            page = await store.outbox(self._partition, until=now + window, limit=limit)
         finally:
             self._news = None
         for message in page:
@@ -129,7 +138,7 @@ class Outbox:
                 self.publish(message)
             else:
                 self.plan(message)
-        return len(page) < PAGE
+        return len(page) < limit
 
     def _forget(self, id: str) -> None:
         """From now on the row tells about a message; one that a sweep is just reading is too old for that."""
