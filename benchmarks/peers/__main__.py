@@ -81,4 +81,6 @@ def _keep(console: Console, folder: Path, results: Results) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    application = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    application.command()(main)
+    application()
