@@ -22,7 +22,7 @@ from runtime.transport.rabbitmq_bundle import bundled
 from runtime.transport.rabbitmq_frames import publish_frames
 from runtime.transport.rabbitmq_topology import EXCHANGES
 
-_IN_FLIGHT = 512  # AMQP messages without their confirms
+_IN_FLIGHT = 4096  # AMQP messages without their confirms
 _CHUNK_MESSAGES = 512
 _CHUNK_BYTES = 256_000
 
