@@ -38,6 +38,7 @@ from runtime.transport.port import (
 )
 
 MAX_TIMEOUT = 1500.0  # seconds; RabbitMQ's default consumer_timeout is 1800
+MOST_PARTITIONS = 1024
 MAX_REDELIVERIES = 20  # of one attempt, before it counts as what kills its workers
 
 log = structlog.get_logger("perdure.worker")
@@ -117,6 +118,8 @@ class Worker:
         try:
             message = decode_task(delivery.body)
             split_stream(message.stream)  # its outcome must have somewhere to go
+            if not 0 <= message.partition < MOST_PARTITIONS:
+                raise InvalidInput(f"expected a partition from 0 to {MOST_PARTITIONS - 1}, got {message.partition}")
         except InvalidInput as error:
             log.error("not a task", queue=delivery.key, error=str(error))
             subscription.dead_letter(delivery)
@@ -157,7 +160,9 @@ class Worker:
             try:
                 return await self._publisher.publish(outcome)
             except Unroutable as error:
+                # Its partition's queue is gone, or never was: any node knows from its address where it belongs.
                 log.error("outcome has no queue", error=str(error))
+                outcome = Message(Destination.INGRESS, "outcome", outcome.body)
             except TransportError as error:
                 log.warning("outcome not published yet", error=str(error))
             failures += 1

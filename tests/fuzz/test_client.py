@@ -70,7 +70,7 @@ def test_hostile_arguments_raise_typed_errors(made: list[dict[str, Any]]) -> Non
                     await _make(client, call)
                 except TYPED:
                     continue
-            assert client._waiting == {}
+            assert client._asker.waiting == {}
             for id in ACTORS:
                 assert await client.query("Clerk", id, "sheets") >= 0
         await node.stop()
@@ -79,7 +79,7 @@ def test_hostile_arguments_raise_typed_errors(made: list[dict[str, Any]]) -> Non
 
 
 def _asked(client: Client, asking: asyncio.Future[None]) -> bool:
-    return bool(client._waiting) or asking.done()
+    return bool(client._asker.waiting) or asking.done()
 
 
 @effort(40)
@@ -110,15 +110,15 @@ def test_hostile_answers_raise_typed_errors(seed: int) -> None:
                     call["input"] = {"by": 1}
                 asking = asyncio.ensure_future(_make(client, call))
                 await world.until(partial(_asked, client, asking))
-                for correlation_id in list(client._waiting):
+                for correlation_id in list(client._asker.waiting):
                     body = mutated(replies(), chance.getrandbits(48))
-                    broker.put(Message(Destination.REPLIES, client._address, body, correlation_id=correlation_id))
-                    broker.put(Message(Destination.REPLIES, client._address, body, correlation_id="\ud800"))
+                    broker.put(Message(Destination.REPLIES, client._asker.address, body, correlation_id=correlation_id))
+                    broker.put(Message(Destination.REPLIES, client._asker.address, body, correlation_id="\ud800"))
                 try:
                     await asking
                 except TYPED:
                     continue
-            assert client._waiting == {}
+            assert client._asker.waiting == {}
 
     simulate(story, office())
 
@@ -129,8 +129,8 @@ def test_start_answered_with_something_else_is_a_typed_error(result: bytes) -> N
     from msgspec import Raw
 
     from actors import PayloadRefused
-    from runtime.client import _created, _raw
+    from runtime.client.answers import decode_created, result_of
     from runtime.messages import Status
 
     with pytest.raises(PayloadRefused):
-        _created(_raw(Reply(Status.OK, Raw(result))))
+        decode_created(result_of(Reply(Status.OK, Raw(result))))

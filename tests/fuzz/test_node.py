@@ -44,8 +44,8 @@ class Post:
         self.asked: dict[str, bytes] = {}
         self.told: dict[str, Reply] = {}
         self.silent: list[bytes] = []
-        self._pass_on = client._answered
-        client._answered = self._answered  # type: ignore[method-assign]  # the tap of a test
+        self._pass_on = client._asker.answered
+        client._asker.answered = self._answered  # type: ignore[method-assign]  # the tap of a test
 
     async def publish(self, destination: Destination, key: str, body: bytes, *, answer: bool) -> None:
         correlation_id = f"fuzz-{len(self.asked)}" if answer else None
@@ -53,8 +53,8 @@ class Post:
             self.asked[correlation_id] = body
         else:
             self.silent.append(body)
-        message = Message(destination, key, body, self.client._address if answer else None, correlation_id)
-        await self.client._publisher.publish(message)
+        message = Message(destination, key, body, self.client._asker.address if answer else None, correlation_id)
+        await self.client._asker.publisher.publish(message)
 
     def _answered(self, correlation_id: str | None, body: bytes) -> None:
         if correlation_id in self.asked:

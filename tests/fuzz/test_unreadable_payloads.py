@@ -11,7 +11,7 @@ from msgspec import Raw
 from actors import DefinitionError, InvalidArguments, PayloadRefused, task
 from actors.signature import Signature
 from runtime import Client
-from runtime.messages import Reply, Status, decode_inbound
+from runtime.messages import Reply, Status, decode_inbound, decode_reply
 from runtime.routing import partition_of
 from runtime.transport.port import Destination, Message
 from tests.fuzz.office import RUN, office
@@ -22,12 +22,13 @@ UNREADABLE = [b"1e999", b'"\xff"', b'"\\ud800"', b"1" * 5000]
 
 
 async def _ask(client: Client, world: World, body: bytes) -> Reply:
-    answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-    client._waiting["raw"] = answer
     partition = partition_of("Clerk/a" if b"Clerk" in body else "Errand/r", world.store.partitions)
-    await client._publisher.publish(Message(Destination.COMMANDS, str(partition), body, client._address, "raw"))
+    address, inbox = await client._transport.reply_inbox()
+    await client._transport.publish([Message(Destination.COMMANDS, str(partition), body, address, "raw")])
     async with asyncio.timeout(30):
-        return await answer
+        (delivery,) = await inbox.receive()
+    await inbox.close()
+    return decode_reply(delivery.body)
 
 
 def _command(id: str, name: str, command_id: str, input: bytes) -> bytes:

@@ -24,7 +24,7 @@ def test_worker_outlives_whatever_it_is_sent(seed: int) -> None:
         async with world.client() as client:
             for _ in range(30):
                 body = mutated(tasks(), chance.getrandbits(48))
-                await client._publisher.publish(Message(Destination.TASKS, "default", body))
+                await client._asker.publisher.publish(Message(Destination.TASKS, "default", body))
             await client.start("Errand", "healthy", number=5)
             for by in range(3):
                 await client.call("Errand", "healthy", "step", by=by)

@@ -17,7 +17,7 @@ def test_the_worker_goes_on() -> None:
         worker = world.worker(task_concurrency=1)
         await worker.ready.wait()
         async with world.client() as client:
-            await client._publisher.publish(Message(Destination.TASKS, "default", BODY))
+            await client._asker.publisher.publish(Message(Destination.TASKS, "default", BODY))
             await client.start(Working, "1", "a")
             assert await client.result(Working, "1", timeout=30) == "a done"
         await world.stop_all()

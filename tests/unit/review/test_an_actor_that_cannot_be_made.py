@@ -57,7 +57,7 @@ def test_it_is_stuck_until_the_mistake_is_mended(events: int) -> None:
             with pytest.raises(PerdureError, match="no such setting"):
                 await client.call(Counter, "a", "count", command_id="x", timeout=10)
             body = b'{"op":"command","type":"Counter","id":"a","name":"count","command_id":"y","input":{}}'
-            await client._publisher.publish(Message(Destination.COMMANDS, "0", body))
+            await client._asker.publisher.publish(Message(Destination.COMMANDS, "0", body))
             await world.until(lambda: world.store.log.partitions[0].quarantine)
             assert await client.call(Account, "a", "deposit", 1, timeout=10) == 1
             MISTAKES.clear()

@@ -170,7 +170,7 @@ def test_a_command_older_than_the_inbox_remembers_is_refused() -> None:
             sent_at = world.now()
             await client.call(Account, "a", "deposit", 1, command_id="x")
             await world.pass_time(100)
-            client._now = lambda: sent_at
+            client._calls._now = lambda: sent_at
             with pytest.raises(CommandTooOld):
                 await client.call(Account, "a", "deposit", 1, command_id="old")
             assert await client.query(Account, "a", "balance") == 1
@@ -209,7 +209,7 @@ def test_a_message_in_the_wrong_queue_finds_its_partition() -> None:
         async with world.client() as client, world.client(partitions=None) as ignorant:
             wrong = 1 - partition_of(ACCOUNT, 2)
             body = encode_message(Send(type="Account", id="a", name="deposit", command_id="x", input=FIVE))
-            await client._publisher.publish(Message(Destination.COMMANDS, str(wrong), body))
+            await client._asker.publisher.publish(Message(Destination.COMMANDS, str(wrong), body))
             await world.until(lambda: ACCOUNT in world.store.log.streams)
             assert await ignorant.call(Account, "a", "deposit", 7) == 12
             assert await ignorant.execute(Sleeping, "1", 1.0) == 1.0
@@ -226,7 +226,7 @@ def test_a_dead_lettered_command_is_brought_back() -> None:
         world.node()
         async with world.client() as client:
             body = encode_message(Send(type="Account", id="a", name="deposit", command_id="x", input=FIVE))
-            await client._publisher.publish(Message(Destination.DEAD, "perdure.commands.1", body))
+            await client._asker.publisher.publish(Message(Destination.DEAD, "perdure.commands.1", body))
             await world.until(lambda: ACCOUNT in world.store.log.streams)
             assert await client.query(Account, "a", "balance") == 5
         await world.stop_all()

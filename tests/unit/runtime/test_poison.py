@@ -13,7 +13,7 @@ from actors import Actor, App, Workflow, command, event, query, task
 from actors.codec import MAX_BYTES
 from eventstore import Quarantined
 from runtime import Client, CommandInvalid, CommandQuarantined, NotFound, PerdureError
-from runtime.messages import Reply, Status
+from runtime.messages import Reply, Status, decode_reply
 from runtime.transport.port import Destination, Message
 from tests.simulation.audit import audit_log
 from tests.simulation.faults import Fate, every
@@ -94,12 +94,12 @@ def _quarantined(world: World) -> list[Quarantined]:
 
 async def _ask_raw(client: Client, body: bytes, partition: int = 0) -> Reply:
     """Publish bytes as a publisher in another language might, and wait for the reply."""
-    answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-    client._waiting["raw"] = answer
-    message = Message(Destination.COMMANDS, str(partition), body, client._address, "raw")
-    await client._publisher.publish(message)
+    address, inbox = await client._transport.reply_inbox()
+    await client._transport.publish([Message(Destination.COMMANDS, str(partition), body, address, "raw")])
     async with asyncio.timeout(20):
-        return await answer
+        (delivery,) = await inbox.receive()
+    await inbox.close()
+    return decode_reply(delivery.body)
 
 
 def _command(**fields: Any) -> bytes:
@@ -171,7 +171,7 @@ def test_bad_input_with_nobody_to_tell_is_kept_with_its_reason(destination: Dest
         world.node()
         async with world.client() as client:
             key = "0" if destination is Destination.COMMANDS else "Adder.a"
-            await client._publisher.publish(Message(destination, key, b'{"op": "what'))
+            await client._asker.publisher.publish(Message(destination, key, b'{"op": "what'))
             (row,) = await world.until(lambda: _quarantined(world))
             assert row.body == b'{"op": "what'
             assert "PayloadRefused" in row.reason

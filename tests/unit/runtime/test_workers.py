@@ -9,7 +9,7 @@ import pytest
 
 from actors import App, Workflow, task, task_context
 from runtime import ConfigurationError, Worker
-from runtime.messages import TaskOutcome, encode_message
+from runtime.messages import TaskMessage, TaskOutcome, encode_message
 from runtime.routing import partition_of
 from runtime.transport.memory import MemoryTransport
 from runtime.transport.port import Destination, Message
@@ -163,7 +163,7 @@ def test_an_outcome_that_is_told_twice_is_recorded_once() -> None:
                 TaskOutcome(type="One", id="2", task=1, attempt=1, result=_raw(b'"no such instance"')),
             ):
                 message = Message(Destination.COMMANDS, key, encode_message(outcome))
-                await client._publisher.publish(message)
+                await client._asker.publisher.publish(message)
             assert await client.result(One, "1", timeout=10) == "first"
             world.worker()
             await world.until(lambda: ENDED)
@@ -171,6 +171,27 @@ def test_an_outcome_that_is_told_twice_is_recorded_once() -> None:
         assert types_of(world.store, "One/1").count("TaskCompleted") == 1
         assert "One/2" not in world.store.log.streams
         _clean(world)
+
+    simulate(story, APP)
+
+
+@pytest.mark.parametrize("partition", [77, -1, 10**300])
+def test_a_task_message_that_names_a_partition_nobody_has_keeps_no_slot(partition: int) -> None:
+    """Its outcome goes by way of the ingress, or it is put aside; a worker with one slot goes on."""
+
+    async def story(world: World) -> None:
+        node = world.node()
+        await world.served(node)
+        async with world.client() as client:
+            body = encode_message(
+                TaskMessage(stream="One/1", partition=0, task=1, attempt=1, name="slow", input=_raw(b"[0]"))
+            )
+            wrong = body.replace(b'"partition":0', b'"partition":%d' % partition)
+            await client._asker.publisher.publish(Message(Destination.TASKS, "default", wrong))
+            worker = world.worker(task_concurrency=1)
+            assert await client.execute(One, "2", 1.0, timeout=30) == "One/2#1"
+            await world.until(lambda: not any(s._unacked for s in worker.transport._subscriptions))
+        await world.stop_all()
 
     simulate(story, APP)
 
@@ -221,7 +242,7 @@ def test_what_is_no_task_is_dead_lettered_and_kept() -> None:
         world.node()
         world.worker()
         async with world.client() as client:
-            await client._publisher.publish(Message(Destination.TASKS, "default", b'{"no": "task"}'))
+            await client._asker.publisher.publish(Message(Destination.TASKS, "default", b'{"no": "task"}'))
             await world.until(lambda: any(partition.quarantine for partition in world.store.log.partitions))
             assert await client.execute(One, "1", 1.0, timeout=10) == "One/1#1"
         await world.stop_all()

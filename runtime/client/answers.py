@@ -1,0 +1,31 @@
+"""What an answer says to a caller."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+from msgspec import Raw
+
+from actors.codec import decoder
+from actors.journal import ErrorInfo
+from runtime.errors import command_error
+from runtime.messages import Reply, Status
+
+
+class Created(msgspec.Struct):
+    """What answers a start."""
+
+    created: bool
+
+
+decode_created: Callable[[Raw], Created] = decoder(Created)
+
+
+def result_of(reply: Reply) -> Raw:
+    """Give the result that an answer carries, or raise the error that it tells of, a `CommandError`."""
+    if reply.error is not None:
+        raise command_error(reply.status, reply.error)
+    if reply.status is not Status.OK:
+        raise command_error(reply.status, ErrorInfo("", "the answer tells no reason"))
+    return reply.result if isinstance(reply.result, Raw) else Raw(b"null")

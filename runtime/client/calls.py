@@ -1,0 +1,139 @@
+"""From a call to a message: types are checked and arguments encoded before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from msgspec import Raw
+
+from actors import Actor, InvalidInput, UnknownName, Workflow
+from actors.codec import decode_any, encode
+from actors.definition import ActorType, WorkflowType
+from actors.names import stream_name
+from actors.signature import Signature
+from runtime.errors import CommandInvalid
+from runtime.messages import Ask, AwaitResult, Inbound, ReplyWhen, Send, Start, encode_message
+
+Address = type[Actor] | type[Workflow] | str
+
+
+class Calls:
+    """Makes messages of calls, and values of results. Remembers the types of the classes it was given.
+
+    All that makes a message raise `CommandInvalid` for an unknown name or arguments that do not fit, and `InvalidId`.
+    """
+
+    def __init__(self, new_id: Callable[[], str], now: Callable[[], datetime] | None) -> None:
+        self._new_id, self._now = new_id, now
+        self._types: dict[type, ActorType | WorkflowType] = {}
+
+    def start(
+        self,
+        type: Address,
+        id: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        input: Any,
+        command_id: str | None,
+        correlation_id: str | None,
+        when: ReplyWhen,
+    ) -> Start:
+        """Make a start."""
+        name = type_name(type)
+        stream_name(name, id)
+        return Start(
+            type=name,
+            id=id,
+            correlation_id=correlation_id,
+            input=self._input(self.signature(type, "run", "run"), args, kwargs, input),
+            command_id=command_id or self._new_id(),
+            reply_when=when,
+        )
+
+    def send(
+        self,
+        type: Address,
+        id: str,
+        command: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        input: Any,
+        command_id: str | None,
+        correlation_id: str | None,
+    ) -> Send:
+        """Make a command."""
+        name = type_name(type)
+        stream_name(name, id)
+        return Send(
+            type=name,
+            id=id,
+            correlation_id=correlation_id,
+            name=command,
+            command_id=command_id or self._new_id(),
+            input=self._input(self.signature(type, "command", command), args, kwargs, input),
+            sent_at=None if self._now is None else self._now(),
+        )
+
+    def ask(self, type: Address, id: str, query: str, args: tuple[Any, ...], kwargs: dict[str, Any], input: Any) -> Ask:
+        """Make a query."""
+        name = type_name(type)
+        content = Ask(
+            type=name, id=id, name=query, input=self._input(self.signature(type, "query", query), args, kwargs, input)
+        )
+        stream_name(name, id)
+        return content
+
+    def await_result(self, type: Address, id: str) -> AwaitResult:
+        """Make the question for a workflow's result."""
+        name = type_name(type)
+        stream_name(name, id)
+        return AwaitResult(type=name, id=id)
+
+    def signature(self, type: Address, kind: str, name: str) -> Signature | None:
+        """Find a handler's types, where a class is given; raises `CommandInvalid` for an unknown one."""
+        if isinstance(type, str):
+            return None
+        definition = self._types.get(type)
+        if definition is None:
+            definition = WorkflowType(type) if issubclass(type, Workflow) else ActorType(type)
+            self._types[type] = definition
+        try:
+            if kind == "run":
+                return definition.run_signature if isinstance(definition, WorkflowType) else None
+            return (definition.command(name) if kind == "command" else definition.query(name)).signature
+        except UnknownName as error:
+            raise CommandInvalid(str(error), "UnknownName") from error
+
+    def value(self, raw: Raw, type: Address, kind: str, name: str) -> Any:
+        """Read a result as the annotated type, where a class is given; raises `actors.PayloadRefused`."""
+        signature = self.signature(type, kind, name)
+        return decode_any(raw) if signature is None else signature.decode_result(raw)
+
+    def _input(self, signature: Signature | None, args: tuple[Any, ...], kwargs: dict[str, Any], input: Any) -> Raw:
+        try:
+            if input is not None:
+                data = encode(input)
+                if signature is not None:
+                    signature.decode(data)
+            elif signature is not None:
+                data = signature.encode(args, kwargs)
+            else:
+                data = encode(list(args) if args and not kwargs else kwargs)
+        except InvalidInput as error:
+            raise CommandInvalid(str(error), error.__class__.__name__) from error
+        return Raw(data)
+
+
+def type_name(type: Address) -> str:
+    """Give a type's name, which may have been given in place of the type."""
+    return type if isinstance(type, str) else type.type_name
+
+
+def encoded(content: Inbound) -> bytes:
+    """Give a message's body; raises `CommandInvalid`."""
+    try:
+        return encode_message(content)
+    except UnicodeEncodeError as error:
+        raise CommandInvalid(f"ids and names are text that UTF-8 can carry: {error}", "InvalidInput") from error

@@ -1,0 +1,216 @@
+"""The client: publishes commands and queries, and waits for their answers without polling."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+
+from actors import RunFailed
+from eventstore import EventStore, ListedExecution
+from runtime.client.answers import decode_created, result_of
+from runtime.client.asking import Asker
+from runtime.client.calls import Address, Calls, type_name
+from runtime.client.command_ids import command_ids
+from runtime.errors import ConfigurationError
+from runtime.messages import Inbound, Reply, ReplyWhen, Status
+from runtime.transport.port import Transport
+
+
+class Client:
+    """Talks to actors. Use it as an async context manager, or `open` and `close` it.
+
+    Actors are named by class or by type name. With a class, arguments are checked here, before anything is sent, and
+    results come back as the annotated type; with a name, arguments are given by keyword and results are builtin
+    values. `command_id` is the idempotency key: repeating a call with the same one changes nothing twice and gives the
+    first answer. Without one a fresh one is made.
+
+    Args:
+        transport: the broker, not opened yet.
+        partitions: how many partitions the store has; None: every message goes by way of the ingress.
+        store: for `list`, already opened; None where there is no database at hand.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        partitions: int | None = None,
+        store: EventStore | None = None,
+        *,
+        new_id: Callable[[], str] | None = None,
+        now: Callable[[], datetime] | None = None,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._transport, self._store = transport, store
+        self._calls = Calls(new_id or command_ids(), now)
+        self._asker = Asker(transport, partitions, jitter)
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Connect, and make the reply queue. Raises `TransportError`."""
+        await self._transport.open()
+        await self._asker.open()
+
+    async def close(self) -> None:
+        """Close everything; safe to call twice."""
+        await self._asker.close()
+        await self._transport.close()
+
+    # -- commands -----------------------------------------------------------------------------------------------
+
+    async def start(
+        self,
+        type: Address,
+        id: str,
+        *args: Any,
+        command_id: str | None = None,
+        correlation_id: str | None = None,
+        timeout: float = 30.0,
+        input: Any = None,
+        **kwargs: Any,
+    ) -> bool:
+        """Start a workflow; comes back when its start is durable.
+
+        The id is the idempotency key: a second start with the same input attaches to the instance that is there.
+
+        Args:
+            type: workflow class or type name.
+            id: the instance's id.
+            args: arguments of `run`; by position only where a class is given.
+            command_id: identifies this very request; repeating it says True again.
+            correlation_id: names the business flow; kept with every event. Default: the command id, or the stream name without one.
+            timeout: seconds to wait for the answer.
+            input: all arguments as one JSON-like value, instead of args and kwargs.
+            kwargs: arguments of `run`.
+
+        Returns:
+            True when this request created the instance, False when it was there.
+
+        Raises:
+            CommandInvalid: unknown type, or arguments that do not fit.
+            Conflict: the id was used before with other input.
+            AnswerTimeout: no answer in time.
+        """
+        message = self._calls.start(type, id, args, kwargs, input, command_id, correlation_id, ReplyWhen.ACCEPTED)
+        return decode_created(result_of(await self._asker.ask(message, timeout))).created
+
+    async def execute(
+        self,
+        type: Address,
+        id: str,
+        *args: Any,
+        command_id: str | None = None,
+        correlation_id: str | None = None,
+        timeout: float | None = None,
+        input: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Start a workflow and wait for its result: one message there, one back. Raises like `start` and `result`."""
+        message = self._calls.start(type, id, args, kwargs, input, command_id, correlation_id, ReplyWhen.COMPLETED)
+        return self._result(type, message, await self._asker.ask(message, timeout))
+
+    async def send(
+        self,
+        type: Address,
+        id: str,
+        command: str,
+        *args: Any,
+        command_id: str | None = None,
+        correlation_id: str | None = None,
+        timeout: float = 30.0,
+        input: Any = None,
+        **kwargs: Any,
+    ) -> str:
+        """Send a command without waiting for its answer; comes back when the broker has confirmed it.
+
+        Returns:
+            The command id.
+
+        Raises:
+            AnswerTimeout: the broker did not confirm in time; the command may be on its way all the same.
+        """
+        message = self._calls.send(type, id, command, args, kwargs, input, command_id, correlation_id)
+        await self._asker.tell(message, timeout)
+        return message.command_id
+
+    async def call(
+        self,
+        type: Address,
+        id: str,
+        command: str,
+        *args: Any,
+        command_id: str | None = None,
+        correlation_id: str | None = None,
+        timeout: float | None = 30.0,
+        input: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Send a command and wait until it is done; gives what its handler returned.
+
+        Raises:
+            CommandFailed: the handler raised a declared failure (`Rejected` or another one; see `.type`).
+            CommandInvalid, NotFound, Conflict, AlreadyFinished, CommandTooOld, CommandQuarantined, InstanceStuck.
+            AnswerTimeout: no answer in time; call again with the same command id to learn it.
+        """
+        message = self._calls.send(type, id, command, args, kwargs, input, command_id, correlation_id)
+        reply = await self._asker.ask(message, timeout)
+        return self._calls.value(result_of(reply), type, "command", command)
+
+    async def query(
+        self, type: Address, id: str, name: str, *args: Any, timeout: float = 30.0, input: Any = None, **kwargs: Any
+    ) -> Any:
+        """Ask a query; it changes nothing.
+
+        Raises:
+            CommandInvalid: unknown type or query, or arguments that do not fit.
+            NotFound: there is no such workflow instance.
+            CommandFailed: the query raised.
+            AnswerTimeout: no answer in time.
+        """
+        content = self._calls.ask(type, id, name, args, kwargs, input)
+        return self._calls.value(result_of(await self._asker.ask(content, timeout)), type, "query", name)
+
+    async def result(self, type: Address, id: str, *, timeout: float | None = None) -> Any:
+        """Wait for a workflow's result, for ever if need be.
+
+        Raises:
+            RunFailed: the run ended with a declared failure; `.type` names it.
+            NotFound: there is no such instance.
+            AnswerTimeout: no result in time.
+        """
+        message = self._calls.await_result(type, id)
+        return self._result(type, message, await self._asker.ask(message, timeout))
+
+    async def list(
+        self,
+        type: Address | None = None,
+        status: str | None = None,
+        *,
+        before: tuple[datetime, str] | None = None,
+        limit: int = 100,
+    ) -> list[ListedExecution]:
+        """List actors, newest start first; `before` is the (started_at, stream) of the last one of the page before.
+
+        Raises:
+            ConfigurationError: the client has no database.
+        """
+        if self._store is None:
+            raise ConfigurationError("this client has no database to list from; give it a store")
+        name = None if type is None else type_name(type)
+        return await self._store.executions(type=name, status=status, before=before, limit=limit)
+
+    def _result(self, type: Address, message: Inbound, reply: Reply) -> Any:
+        if reply.status is Status.FAILED and reply.error is not None:
+            error = reply.error
+            raise RunFailed(message.stream, error.type, error.message, error.details_value())
+        return self._calls.value(result_of(reply), type, "run", "run")

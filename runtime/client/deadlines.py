@@ -1,0 +1,62 @@
+"""Many deadlines, one timer."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from itertools import count
+from typing import Protocol
+
+from runtime.clock import monotonic
+
+
+class Watched(Protocol):
+    """Something with a deadline."""
+
+    @property
+    def over(self) -> bool:
+        """Whether nobody is interested in its deadline any more."""
+        ...
+
+    def due(self, when: float) -> None:
+        """Hear that the deadline of that time has come."""
+        ...
+
+
+class Deadlines:
+    """Tells each watched object when its time has come, and forgets those that are over."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Watched]] = []
+        self._order = count()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def watch(self, watched: Watched, when: float) -> None:
+        """Call `due` at a time of the loop, unless it is over by then."""
+        heapq.heappush(self._heap, (when, next(self._order), watched))
+        timer = self._timer
+        if timer is None or when < timer.when():
+            self._arm(when)
+
+    def close(self) -> None:
+        """Forget all."""
+        self._heap.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _arm(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_at(when, self._look)
+
+    def _look(self) -> None:
+        """Tell those that are due. Most in the heap are over when their time comes: they cost no timer."""
+        self._timer = None
+        heap, now = self._heap, monotonic()
+        while heap and (heap[0][2].over or heap[0][0] <= now):
+            when, _, watched = heapq.heappop(heap)
+            if not watched.over:
+                watched.due(when)
+        if heap and self._timer is None:
+            self._arm(heap[0][0])
