@@ -53,13 +53,17 @@ class Prober:
             await asyncio.sleep(_AWAY)
 
     async def _publish(self, connection: aio_pika.abc.AbstractConnection) -> None:
+        """Probe until the connection is lost, or no probes are wanted."""
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
         exchange = await channel.get_exchange("perdure.commands", ensure=False)
         while self._wanted.is_set():
             self._number += 1
-            async with asyncio.timeout(_CONFIRM), asyncio.TaskGroup() as group:
-                for partition, id in enumerate(self._probes):
-                    group.create_task(self._one(exchange, partition, id))
+            each = (self._one(exchange, partition, id) for partition, id in enumerate(self._probes))
+            async with asyncio.timeout(_CONFIRM):
+                # A lost connection may end a publish with a CancelledError that nobody asked for.
+                ends = await asyncio.gather(*each, return_exceptions=True)
+            if any(ends):
+                return
             await asyncio.sleep(_EVERY)
 
     async def _one(self, exchange: aio_pika.abc.AbstractExchange, partition: int, id: str) -> None:

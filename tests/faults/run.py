@@ -6,14 +6,15 @@ import asyncio
 import os
 import shutil
 import tempfile
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from rich.console import Console
 
-from tests.faults.crew import CrewFailed
-from tests.faults.drill import Drills, Stalled
+from runtime.servers import ServerError
+from tests.faults.drill import Drills
 from tests.faults.faults import Saboteur
 from tests.faults.gathering import at_rest, gather
 from tests.faults.invariants import judge
@@ -52,8 +53,10 @@ async def run(seed: int, minutes: float, console: Console, keep: Path | None = N
                 )
                 await _phases(stage, plan, report, console)
                 report.crashes = [crash for seat in stage.seats for crash in seat.crashes]
-        except (Stalled, CrewFailed, TimeoutError) as error:
-            report.trouble.append(f"{type(error).__name__}: {error}")
+        except ServerError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever ended the run, its report and its journals are wanted
+            report.trouble.append("".join(traceback.format_exception(error)).strip())
         report.seconds = loop.time() - began
         if keep is not None and report.faults():
             console.print(f"journals and logs: {keep / f'seed-{seed}'}")
