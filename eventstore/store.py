@@ -81,6 +81,10 @@ class EventStore(Protocol):
         """Drop the count of messages that were handled after all."""
         ...
 
+    async def forget_quarantined(self, ids: Sequence[str]) -> int:
+        """Delete quarantined messages that somebody has taken care of; says how many there were."""
+        ...
+
     async def delete_snapshots(self, stream: str, *, upto: int | None = None) -> None:
         """Delete a stream's snapshots up to and including a version; all of them with None."""
         ...

@@ -88,6 +88,11 @@ class MemoryStore:
         for message in messages:
             self.log.partitions[partition].attempts.pop(message, None)
 
+    async def forget_quarantined(self, ids: Sequence[str]) -> int:
+        """Delete quarantined messages; see `EventStore.forget_quarantined`."""
+        kept = [partition.quarantine for partition in self.log.partitions]
+        return len([some.pop(id) for some in kept for id in ids if id in some])
+
     async def delete_snapshots(self, stream: str, *, upto: int | None = None) -> None:
         """Delete snapshots; see `EventStore.delete_snapshots`."""
         snapshots = self._snapshots(stream)

@@ -144,6 +144,11 @@ QUARANTINED = """
 SELECT id, source, body, reason, attempts, at FROM perdure.quarantine ORDER BY at DESC, id DESC, partition LIMIT $1::int8
 """
 
+FORGET_QUARANTINED = """
+-- $1 id text[]
+DELETE FROM perdure.quarantine WHERE id = ANY ($1::text[]) RETURNING id
+"""
+
 COUNT_ATTEMPT = """
 -- $1 partition int, $2 message text
 INSERT INTO perdure.attempts AS a (partition, message, count) VALUES ($1::int, $2::text, 1)

@@ -103,6 +103,10 @@ class PostgresStore:
         """Drop counts; see `EventStore.forget_attempts`."""
         await self._fetch(sql.FORGET_ATTEMPTS, partition, list(messages))
 
+    async def forget_quarantined(self, ids: Sequence[str]) -> int:
+        """Delete quarantined messages; see `EventStore.forget_quarantined`."""
+        return len(await self._fetch(sql.FORGET_QUARANTINED, list(ids)))
+
     async def delete_snapshots(self, stream: str, *, upto: int | None = None) -> None:
         """Delete snapshots; see `EventStore.delete_snapshots`."""
         await self._fetch(sql.DELETE_SNAPSHOTS, stream, _bound(upto))

@@ -16,7 +16,7 @@ INTERRUPTED = 130
 
 def build() -> typer.Typer:
     """Put the commands together."""
-    from runtime.cli import bench, demo, dev, doctor, history, instances, listing, migrating, processes
+    from runtime.cli import bench, demo, dev, doctor, history, instances, listing, migrating, processes, quarantine
 
     application = typer.Typer(
         name="perdure",
@@ -27,7 +27,7 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     application.callback()(_version_option)
-    for module in (demo, bench, dev, processes, migrating, doctor, instances, listing, history):
+    for module in (demo, bench, dev, processes, migrating, doctor, instances, listing, history, quarantine):
         module.register(application)
     return application
 

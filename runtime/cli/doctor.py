@@ -184,7 +184,11 @@ async def _work(settings: Settings, store: EventStore) -> AsyncIterator[Finding]
     if quarantined := await store.quarantined(limit=100):
         newest = quarantined[0]
         many = f"{len(quarantined)}{' or more' if len(quarantined) == 100 else ''} messages"
-        yield Finding("quarantine", ok=False, message=f"{many}; the newest, {newest.id}: {newest.reason}")
+        yield Finding(
+            "quarantine",
+            ok=False,
+            message=f"{many} (`perdure quarantine list`); the newest, {newest.id}: {newest.reason}",
+        )
 
 
 def _nodes(nodes: int, leases: asyncpg.Record | None) -> Finding:

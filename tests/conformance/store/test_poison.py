@@ -37,3 +37,12 @@ async def test_quarantined_again(store: EventStore) -> None:
         store, Commit(0, 1, quarantine=[quarantined(attempts=4)]), Commit(0, 1, quarantine=[quarantined(attempts=5)])
     )
     assert await store.quarantined() == [quarantined(attempts=5)]
+
+
+async def test_quarantined_forgotten(store: EventStore) -> None:
+    """Those that are named, in whatever partition; unknown ones are no error."""
+    kept = quarantined("kept", 1)
+    await write(store, Commit(0, 1, quarantine=[quarantined("a"), kept]), Commit(1, 1, quarantine=[quarantined("b")]))
+    assert await store.forget_quarantined(["a", "b", "unknown", "a"]) == 2
+    assert await store.quarantined() == [kept]
+    assert await store.forget_quarantined([]) == 0
