@@ -18,6 +18,7 @@ from runtime.servers.process import ServerProcess
 
 READY_SECONDS = 120.0  # a machine with much else to do; one that has died is noticed at once
 GRACE = 15.0  # for a process to end in order
+_LAST_WORDS = 5.0  # seconds for a process to say what it died of
 _LOOK = 0.5  # seconds between two looks whether a process that is not ready still lives
 
 
@@ -129,6 +130,7 @@ class ClientProcess(Member):
         except TimeoutError:
             raise BenchFailed(f"{self.name} has said nothing for {patience:g} s") from None
         except (asyncio.IncompleteReadError, ConnectionError):
+            await self._process.wait(_LAST_WORDS)  # what it dies of is written after its socket is closed
             raise BenchFailed(f"{self.name} is gone; the end of its log:\n{log_tail(self.log)}") from None
         if isinstance(report, Failed):
             raise BenchFailed(f"a request failed: {report.reason}")
