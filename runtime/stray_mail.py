@@ -60,11 +60,14 @@ class StrayMail:
         self._services.reply([reply])
 
     def _put_aside(self, delivery: Delivery, subscription: Subscription, reason: str) -> None:
+        def again() -> None:
+            asyncio.get_running_loop().call_later(RETRY, self._put_aside, delivery, subscription, reason)
+
         host = self._host()
         if host is not None:
-            host.put_aside(delivery, subscription, reason, 0)
+            host.put_aside(delivery, subscription, reason, 0, lost=again)
         else:  # only the owner of a partition can write it down
-            asyncio.get_running_loop().call_later(RETRY, self._put_aside, delivery, subscription, reason)
+            again()
 
 
 def _addressed(body: bytes) -> Inbound:

@@ -107,11 +107,21 @@ class PartitionHost:
         self._services.app.type(content.type)
         return True
 
-    def put_aside(self, delivery: Delivery, subscription: Subscription, reason: str, attempts: int) -> None:
-        """Quarantine a message that was never handed to an actor."""
+    def put_aside(
+        self,
+        delivery: Delivery,
+        subscription: Subscription,
+        reason: str,
+        attempts: int,
+        lost: Callable[[], None] | None = None,
+    ) -> None:
+        """Quarantine a message that was never handed to an actor; `lost` as in `Quarantine.put`."""
+        if lost is not None and self.dropped:
+            lost()
+            return
         reply = error_reply(Status.QUARANTINED, ErrorInfo("Quarantined", reason))
         item = Item(Wake(type="", id=""), delivery, subscription, attempts)
-        self.quarantine.put(item, reason, replies=answers(item, reply))
+        self.quarantine.put(item, reason, replies=answers(item, reply), lost=lost)
 
     def _refuse(self, delivery: Delivery, subscription: Subscription, error: InvalidInput) -> None:
         log.warning("message refused", partition=self.partition, error=str(error))
@@ -265,6 +275,7 @@ class PartitionHost:
         for activation in list(self._active.values()):
             activation.drop()
         self._active.clear()
+        self.quarantine.drop()
 
     # -- inside -----------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import structlog
@@ -21,6 +22,7 @@ class Quarantine:
 
     def __init__(self, services: Services, ground: Ground, commits: OwnCommits) -> None:
         self._services, self._ground, self._commits = services, ground, commits
+        self._strays: dict[int, tuple[Item, Callable[[], None]]] = {}  # of no partition, and not durable yet
 
     def put(
         self,
@@ -31,6 +33,7 @@ class Quarantine:
         version: int = 0,
         marks: list[InboxMark] | None = None,
         replies: list[Message] | None = None,
+        lost: Callable[[], None] | None = None,
     ) -> None:
         """Put one aside.
 
@@ -41,6 +44,8 @@ class Quarantine:
             version: that stream's version, where `marks` go with it.
             marks: inbox marks that give its repetitions the same answer.
             replies: what to tell its sender.
+            lost: called when the partition was lost before it was durable, for a message that is not the partition's
+                own: nobody else would see to it.
         """
         delivery = item.delivery
         if delivery is None:
@@ -54,8 +59,10 @@ class Quarantine:
             attempts=item.attempts,
             at=self._ground.clock.now(),
         )
+        if lost is not None:
+            self._strays[id(item)] = (item, lost)
         partition, epoch = self._ground.partition, self._ground.epoch
-        durable = partial(self._durable, item, record, stream, replies or [])
+        durable = partial(self._durable, item, record, stream, replies or [], stray=lost is not None)
         alone = Commit(partition, epoch, quarantine=[record])
         if not marks:
             self._commits.submit(alone, durable)
@@ -64,9 +71,16 @@ class Quarantine:
         # Refused: the stream moved on, or a repetition was marked first. Then it is put aside without a mark.
         self._commits.submit(marked, durable, refused=partial(self._commits.submit, alone, durable))
 
-    def _durable(self, item: Item, record: Quarantined, stream: str, replies: list[Message]) -> None:
+    def drop(self) -> None:
+        """Hear that the partition is lost."""
+        strays, self._strays = self._strays, {}
+        for _, lost in strays.values():
+            lost()
+
+    def _durable(self, item: Item, record: Quarantined, stream: str, replies: list[Message], *, stray: bool) -> None:
         log.error("message quarantined", actor=stream, source=record.source, id=record.id, reason=record.reason)
-        if item.delivery is not None and item.subscription is not None:
+        is_lost = stray and self._strays.pop(id(item), None) is None  # somebody else acks it by now
+        if item.delivery is not None and item.subscription is not None and not is_lost:
             item.subscription.ack(item.delivery)
         self._services.reply(replies)
         if item.handled is not None:
