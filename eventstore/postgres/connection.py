@@ -21,6 +21,7 @@ SETTINGS = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
+    "enable_sort": "off",  # where an index gives the order, or most of it, follow the index
     "jit": "off",
 }
 

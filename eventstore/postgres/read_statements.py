@@ -102,11 +102,11 @@ ORDER BY due_at NULLS FIRST, id LIMIT $3::int8
 UNFINISHED = """
 -- $1 partition int
 SELECT stream, partition, status, started_at, updated_at, busy, closed_at, error, correlation_id
-FROM perdure.executions WHERE partition = $1::int AND (busy OR status = 'stuck') ORDER BY stream
+FROM perdure.executions WHERE partition = $1::int AND (busy OR status = 'stuck')
 """
 
-# One index, by status and newest first, serves every listing: the statuses (a handful) are found by hopping
-# from one to the next, each gives its newest rows, and those are merged.
+# One index, by status and start, serves every listing: the statuses (a handful) are found by hopping from one to the
+# next, each gives its newest rows, and those are merged. Rows with the same start are sorted as they come.
 EXECUTIONS = """
 -- $1 status text (null: all), $2 lowest stream text, $3 stream text (below it), $4 started before timestamptz,
 -- $5 stream of that one text, $6 limit int8

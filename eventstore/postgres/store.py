@@ -189,7 +189,8 @@ class PostgresStore:
 
     async def unfinished(self, partition: int) -> list[ListedExecution]:
         """Give what a new owner must activate; see `EventStore.unfinished`."""
-        return [_listed(row) for row in await self._fetch(sql.UNFINISHED, partition)]
+        listed = [_listed(row) for row in await self._fetch(sql.UNFINISHED, partition)]
+        return sorted(listed, key=lambda each: each.stream)
 
     async def executions(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import asyncpg
 import pytest
@@ -166,6 +167,57 @@ async def test_a_commit_looks_at_few_blocks(kit: PostgresKit) -> None:
     finally:
         await filler.close()
         await connection.close()
+
+
+_LISTING = ["", "\U0010ffff", NOW + timedelta(days=36500), ""]
+_READS: dict[str, list[object]] = {
+    "EXECUTIONS": [None, *_LISTING, 10],
+    "UNFINISHED": [0],
+    "TIMERS": [1, NOW + timedelta(days=36500), 10],
+    "OUTBOX": [1, NOW + timedelta(days=36500), 10],
+    "PARTITION": [1, 20, 10],
+    "QUARANTINED": [10],
+    "SNAPSHOT": ["A/7", 9],
+    "LOAD": [[1], ["A/7"], "{NULL}", [9], [1], ["A/7"], ["c"]],
+}
+
+
+async def test_a_read_looks_at_few_blocks(kit: PostgresKit) -> None:
+    """With plans that were made on empty tables, and with later ones: what is read grows with the answer alone."""
+    connection = await connect(kit.dsn)
+    filler = await asyncpg.connect(kit.dsn)
+    try:
+        prepared = {name: f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE {name}" for name in _READS}
+        for name in prepared:
+            await connection.execute(f"PREPARE {name} AS {getattr(read_statements, name)}")
+            await connection.execute(f"EXECUTE {name} ({_literals(_READS[name])})")
+        await filler.execute(_FILL)
+        for analyzed in (False, True):
+            if analyzed:
+                await filler.execute("ANALYZE")
+            for name, explain in prepared.items():
+                [row] = await connection.fetch(f"{explain} ({_literals(_READS[name])})")
+                read = json.loads(row[0])[0]["Plan"]
+                assert read["Shared Hit Blocks"] + read["Shared Read Blocks"] < 150, (name, analyzed, row[0])
+    finally:
+        await filler.close()
+        await connection.close()
+
+
+def _literals(values: list[object]) -> str:
+    return ", ".join(_literal(value) for value in values)
+
+
+def _literal(value: object) -> str:
+    match value:
+        case None:
+            return "NULL"
+        case [*items]:
+            return f"ARRAY[{_literals(items)}]"
+        case int():
+            return str(value)
+        case _:
+            return f"'{value}'"
 
 
 async def test_every_statement_can_be_prepared(kit: PostgresKit) -> None:
