@@ -29,13 +29,13 @@ class Deadlines:
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Watched]] = []
         self._order = count()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None  # uvloop gives no TimerHandle for a time that is past
+        self._timer_at = 0.0
 
     def watch(self, watched: Watched, when: float) -> None:
         """Call `due` at a time of the loop, unless it is over by then."""
         heapq.heappush(self._heap, (when, next(self._order), watched))
-        timer = self._timer
-        if timer is None or when < timer.when():
+        if self._timer is None or when < self._timer_at:
             self._arm(when)
 
     def close(self) -> None:
@@ -48,7 +48,7 @@ class Deadlines:
     def _arm(self, when: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_at(when, self._look)
+        self._timer, self._timer_at = asyncio.get_running_loop().call_at(when, self._look), when
 
     def _look(self) -> None:
         """Tell those that are due. Most in the heap are over when their time comes: they cost no timer."""
