@@ -26,10 +26,10 @@ SETTINGS = {
 }
 
 
-async def connect(dsn: str) -> asyncpg.Connection[asyncpg.Record]:
-    """Open one connection; raises asyncpg's errors, for the caller to translate."""
+async def connect(dsn: str, **settings: str) -> asyncpg.Connection[asyncpg.Record]:
+    """Open one connection, with other settings where given; raises asyncpg's errors, for the caller to translate."""
     return await asyncpg.connect(
-        dsn, timeout=CONNECT_TIMEOUT, command_timeout=STATEMENT_TIMEOUT, server_settings=SETTINGS
+        dsn, timeout=CONNECT_TIMEOUT, command_timeout=STATEMENT_TIMEOUT, server_settings=SETTINGS | settings
     )
 
 
