@@ -146,8 +146,13 @@ class Stage:
             self.workers.append(await self._seat(name, lambda _, command=command: command))
         for number in range(1, _CLIENTS + 1):
             name, role = f"client-{number}", "opening" if number == 1 else "calling"
-            command = ["tests.faults.load", name, str(self.seed), str(self.journal(name)), role]
-            self.clients.append(await self._seat(name, lambda _, command=command: command))
+            command = [str(self.seed), str(self.journal(name)), role]
+            # Each process has numbers of its own, for the ids of its commands.
+            self.clients.append(
+                await self._seat(
+                    name, lambda run, name=name, command=command: ["tests.faults.load", f"{name}-{run}", *command]
+                )
+            )
         for seat in (*self._observers, *self.seats):
             self.keep(seat.keep(), seat.name)
 
