@@ -29,10 +29,10 @@ def run_number() -> int:
 
 
 @task(local=True, retry=SOON)
-async def note(fails: int) -> int:
+async def note(fails: int, seconds: float) -> int:
     """Do something inside the node; fails in its first attempts."""
     number = run_number()
-    await asyncio.sleep(0)
+    await asyncio.sleep(seconds)
     if task_context().attempt <= fails:
         raise ConnectionError("try again")
     return number
@@ -93,7 +93,7 @@ class Flow(Workflow):
     async def _do(self, deed: Deed) -> Any:  # noqa: C901 - one case a kind of deed
         match deed.do:
             case "note":
-                return await note(deed.fails)
+                return await note(deed.fails, deed.seconds)
             case "work":
                 return await work(deed.fails, deed.seconds)
             case "refuse":

@@ -46,7 +46,7 @@ class Chaos:
     def _heal(self) -> None:
         self._weather.clear_up()
         for process in self._in.processes:
-            process.die_at = None
+            process.die_at = process.stop_at = None
             process.go_on()
         for name in self._in.queues:
             self._in.broker.declare(name)
@@ -70,11 +70,16 @@ class Chaos:
 
     def _stop(self, fault: Fault, kind: type[Hosted]) -> None:
         victim = self._someone(kind)
-        if victim is not None and not victim.stopped:
-            seconds = self._in.settings.lease_ttl * self._chance.uniform(1.0, 2.5)
+        if victim is None or victim.stop_at is not None:
+            return
+        seconds = self._in.settings.lease_ttl * self._chance.uniform(1.0, 3.5)
+
+        def stopped() -> None:
             self._in.happened(fault, f"{victim.name} for {seconds:.3f} s")
-            victim.stop_running()
             later(seconds, victim.go_on)
+
+        victim.on_stop = stopped
+        victim.stop_at = victim.steps + self._chance.randint(1, 25 if kind is NodeProcess else 6)
 
     def _end(self, fault: Fault, kind: type[Hosted]) -> None:
         victim = self._someone(kind)

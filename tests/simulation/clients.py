@@ -15,6 +15,7 @@ from tests.simulation.plot import Wish
 from tests.simulation.weather import Fault
 
 PATIENCE = 30.0
+SOON = 100.0
 NO = (CommandFailed, AlreadyFinished, CommandQuarantined)
 
 
@@ -73,9 +74,16 @@ class Clients:
         created = await self._ask(
             lambda timeout: client.start(type_, wish.id, command_id=command_id, timeout=timeout, input=input)
         )
+        if wish.quiet:
+            # Looked up in the log: a question would wake it.
+            await self._in.until(lambda: self._ended(f"{type_}/{wish.id}"), seconds=SOON, every=0.25, what="it ends")
         result = await self._ask(lambda timeout: client.result(type_, wish.id, timeout=timeout))
         self.created.setdefault(wish.id, []).append(created)
         self.results.setdefault(wish.id, []).append(result)
+
+    def _ended(self, stream: str) -> bool:
+        row = self._in.store.log.streams[stream].execution
+        return row is not None and row.closed_at is not None
 
     def _act(self, client: Client, wish: Wish) -> Callable[[float], Awaitable[Any]]:
         # By name: to analyse a class, as a client does that is given one, takes longer than most seeds.

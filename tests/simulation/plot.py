@@ -38,6 +38,7 @@ class Wish(Struct):
     target: str = ""
     seconds: float = 0.0
     deeds: list[Deed] = []
+    quiet: bool = False  # nobody asks for the result of what was started before it has ended
     twice: bool = False  # another client wants the same, with the same command id
 
 
@@ -119,8 +120,8 @@ def _faults(chance: Random, seconds: float) -> tuple[dict[Fault, float], list[tu
 def _start(chance: Random, id: str, seconds: float, clients: int) -> Wish:
     deeds = [_deed(chance) for _ in range(chance.randint(1, 4))]
     at = chance.uniform(0, seconds * 0.7)
-    twice = chance.random() < 0.2
-    return Wish(at, chance.randrange(clients), "start", id, f"start {id}", deeds=deeds, twice=twice)
+    twice, quiet = chance.random() < 0.2, chance.random() < 0.5
+    return Wish(at, chance.randrange(clients), "start", id, f"start {id}", deeds=deeds, twice=twice, quiet=quiet)
 
 
 def _deed(chance: Random, depth: int = 0) -> Deed:
@@ -128,7 +129,7 @@ def _deed(chance: Random, depth: int = 0) -> Deed:
     do = chance.choice(kinds)
     match do:
         case "note":
-            return Deed("note", fails=chance.choice([0, 0, 1]))
+            return Deed("note", fails=chance.choice([0, 0, 1]), seconds=chance.choice([0, 0.01, 0.4]))
         case "work":
             return Deed("work", fails=chance.choice([0, 0, 1, 2]), seconds=chance.choice([0, 0.01, 0.5]))
         case "refuse":

@@ -31,6 +31,8 @@ class Process:
         self.number = sum(name.encode())  # for the trace
         self.steps = 0
         self.die_at = die_at
+        self.stop_at: int | None = None  # the step before which it stops, as by SIGSTOP
+        self.on_stop: Callable[[], None] = lambda: None
         self.dead = False
         self.stopped = False
         self.died = asyncio.Event()
@@ -73,6 +75,9 @@ class Process:
             self.steps += 1
             if self.steps == self.die_at:
                 self.die()
+            elif self.steps == self.stop_at:
+                self.stop_running()
+                self.on_stop()
         if self.dead or self.stopped:
             self._kept.append(handle)
             return False

@@ -53,6 +53,7 @@ class _Verdict:
                 self._outcomes(name, stream.events)
                 self._timers(name, stream.events, healed_at)
             self._replay(name, live)
+        self._owners()
         self._starts()
         self._transfers()
         self._order()
@@ -94,6 +95,14 @@ class _Verdict:
         ids = [event.causation_id for event in events]
         assert len(set(ids)) == len(ids), f"{name}: a command was applied twice: {ids}"
         assert _balance(events)[1] >= 0, f"{name}: overdrawn"
+
+    def _owners(self) -> None:
+        """Nobody wrote to a partition after its next owner had."""
+        for partition in self._in.store.log.partitions:
+            epochs = [event.epoch for event in partition.events]
+            assert epochs == sorted(epochs), (
+                f"partition {partition.number}: an old owner wrote after a new one: {epochs}"
+            )
 
     def _snapshots(self, name: str) -> None:
         """What is kept beside the events is what they fold to."""

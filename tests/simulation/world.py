@@ -150,6 +150,7 @@ class World:
         *,
         seconds: float = 60,
         what: str = "",
+        every: float = 0.01,
     ) -> Any:
         """Wait in virtual time until the predicate (plain or async) gives something true, and give that."""
         end = self.elapsed + seconds
@@ -160,7 +161,7 @@ class World:
             if answer:
                 return answer
             assert self.elapsed < end, f"not within {seconds:g} virtual seconds: {what or predicate}; last: {answer!r}"
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(every)
 
     async def pass_time(self, seconds: float) -> None:
         """Let virtual time go by."""
