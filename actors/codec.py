@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 # A string, or one that never ends: each byte is looked at once, whatever the input.
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+_NOT_FINITE = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]")  # or the like in a text: only a hint
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 # What a decoder raises. A TypeError is a list or an object where a set's element or a key must be hashable.
@@ -48,7 +49,7 @@ def encode(value: object) -> bytes:
 
 def vet(data: bytes, value: object) -> None:
     """Refuse JSON that a value was encoded as when the value is not wholly in it, or it could not be read again."""
-    if b"null" in data and value is not None and _holds_nan(msgspec.to_builtins(value, enc_hook=_to_json)):
+    if b"null" in data and value is not None and _holds_nan(value):
         raise PayloadRefused(f"a {type(value).__name__} holds NaN or an infinity, which JSON has no form for")
     if len(data) > MAX_DEPTH:  # what is shorter can't be nested deeper
         check(data)
@@ -95,6 +96,11 @@ def canonical(data: bytes | msgspec.Raw) -> bytes:
     return _CANONICAL.encode(decode_any(data))
 
 
+def builtins(value: object) -> Any:
+    """Give a value as builtins; raises `TypeError` for what JSON has no form for."""
+    return msgspec.to_builtins(value, enc_hook=_to_json)
+
+
 def _to_json(value: Any) -> Any:
     if isinstance(value, msgspec.Raw):
         return None  # only asked about on the search for NaN, and JSON already
@@ -112,7 +118,13 @@ def _from_json(expected: type, value: Any) -> Any:
 
 
 def _holds_nan(value: Any) -> bool:
-    stack = [value]
+    # MessagePack keeps NaN, with a sign of its own before every float: no Python looks at each value of a good payload.
+    try:
+        if _NOT_FINITE.search(_pack(value)) is None:
+            return False
+    except UNWRITABLE:
+        pass  # such as an integer of more than 64 bits
+    stack = [msgspec.to_builtins(value, enc_hook=_to_json)]
     while stack:
         match stack.pop():
             case float() as number:
@@ -134,6 +146,7 @@ def _too_large(size: int) -> str:
     return f"the payload has {size} bytes, the limit is {MAX_BYTES}: store it elsewhere and pass a reference"
 
 
+_pack = msgspec.msgpack.Encoder(enc_hook=_to_json).encode
 # Raises what JSON has no form for in msgspec's words, and does not look for the rest: see `encode`.
 plain_encode: Callable[[Any], bytes] = msgspec.json.Encoder(enc_hook=_to_json).encode
 decode_any: Callable[[bytes | msgspec.Raw], Any] = decoder(Any)

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import msgspec
 from msgspec import Raw
 
-from actors.codec import encode
+from actors.codec import builtins, encode
 from actors.definition import ActorType
 from actors.errors import Bug, DefinitionError, Failure, Nondeterminism, SnapshotRefused
 from actors.failures import describe, error_info
@@ -136,7 +135,7 @@ class Entity:
 
     def state(self) -> Any:
         """Give the state as builtin values."""
-        return msgspec.to_builtins(self._instance.state)
+        return builtins(self._instance.state)
 
     def dispose(self) -> None:
         """Nothing to release; for symmetry with `Execution`."""

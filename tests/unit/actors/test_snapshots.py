@@ -160,6 +160,11 @@ def test_what_would_come_back_otherwise_is_refused(case: str) -> None:
         keeper(change).snapshot()
 
 
+def test_a_state_with_a_pydantic_model_can_be_shown() -> None:
+    """As `perdure replay` does."""
+    assert keeper(KEPT["classes"]).state()["model"] == {"name": "y", "more": [1]}
+
+
 def test_no_value_is_told() -> None:
     """Neither of a field nor of a key."""
     entity = keeper(lambda state: setattr(state, "anything", {"secret": ("secret",)}))
