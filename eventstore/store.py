@@ -90,7 +90,7 @@ class EventStore(Protocol):
         ...
 
     async def prune_inbox(self, older_than: timedelta) -> int:
-        """Delete inbox marks older than the horizon; says how many."""
+        """Delete inbox marks older than the horizon, and say how many; counts of attempts that old go with them."""
         ...
 
     # -- reading ----------------------------------------------------------------------------------------

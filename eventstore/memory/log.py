@@ -31,7 +31,7 @@ class Partition:
     events: list[RecordedEvent] = field(default_factory=list)
     outbox: dict[str, OutboxMessage] = field(default_factory=dict)
     timers: list[TimerKey] = field(default_factory=list)  # sorted
-    attempts: dict[str, int] = field(default_factory=dict)
+    attempts: dict[str, tuple[int, datetime]] = field(default_factory=dict)  # how many, and when the last one was
     quarantine: dict[str, Quarantined] = field(default_factory=dict)
 
 

@@ -80,8 +80,9 @@ class MemoryStore:
     async def count_attempt(self, partition: int, message: str) -> int:
         """Count an attempt at a suspect message; see `EventStore.count_attempt`."""
         attempts = self.log.partitions[partition].attempts
-        attempts[message] = attempts.get(message, 0) + 1
-        return attempts[message]
+        count = attempts[message][0] + 1 if message in attempts else 1
+        attempts[message] = (count, self.clock())
+        return count
 
     async def forget_attempts(self, partition: int, messages: Sequence[str]) -> None:
         """Drop counts; see `EventStore.forget_attempts`."""
@@ -102,6 +103,8 @@ class MemoryStore:
     async def prune_inbox(self, older_than: timedelta) -> int:
         """Delete old inbox marks; see `EventStore.prune_inbox`."""
         horizon, pruned = self.clock() - older_than, 0
+        for partition in self.log.partitions:
+            partition.attempts = {id: kept for id, kept in partition.attempts.items() if kept[1] >= horizon}
         for stream in self.log.streams.values():
             old = [id for id, (_, recorded_at) in stream.inbox.items() if recorded_at < horizon]
             for id in old:

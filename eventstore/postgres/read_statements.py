@@ -152,13 +152,19 @@ DELETE FROM perdure.quarantine WHERE id = ANY ($1::text[]) RETURNING id
 COUNT_ATTEMPT = """
 -- $1 partition int, $2 message text
 INSERT INTO perdure.attempts AS a (partition, message, count) VALUES ($1::int, $2::text, 1)
-ON CONFLICT (partition, message) DO UPDATE SET count = a.count + 1
+ON CONFLICT (partition, message) DO UPDATE SET count = a.count + 1, counted_at = now()
 RETURNING count
 """
 
 FORGET_ATTEMPTS = """
 -- $1 partition int, $2 message text[]
 DELETE FROM perdure.attempts WHERE partition = $1::int AND message = ANY ($2::text[])
+"""
+
+# A handful of rows: what lies in quarantine, and what is suspect now.
+PRUNE_ATTEMPTS = """
+-- $1 horizon interval
+DELETE FROM perdure.attempts WHERE counted_at < now() - $1::interval
 """
 
 # In portions, so that a long overdue clean-up is not one long transaction.

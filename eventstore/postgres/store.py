@@ -113,6 +113,7 @@ class PostgresStore:
 
     async def prune_inbox(self, older_than: timedelta) -> int:
         """Delete old inbox marks, in portions; see `EventStore.prune_inbox`."""
+        await self._fetch(sql.PRUNE_ATTEMPTS, older_than)
         pruned = 0
         while True:
             with translated(self._dsn):

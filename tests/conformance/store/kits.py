@@ -101,6 +101,7 @@ class PostgresKit:
             "UPDATE perdure.partitions SET expires_at = expires_at - $1::interval",
             "UPDATE perdure.nodes SET expires_at = expires_at - $1::interval",
             "UPDATE perdure.inbox SET recorded_at = recorded_at - $1::interval",
+            "UPDATE perdure.attempts SET counted_at = counted_at - $1::interval",
         ):
             await self.execute(statement, duration)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from eventstore import Commit, EventStore
 from tests.conformance.store.building import quarantined, write
+from tests.conformance.store.kits import Kit
 
 
 async def test_attempts_are_counted_for_each_message(store: EventStore) -> None:
@@ -20,6 +23,15 @@ async def test_attempts_are_forgotten(store: EventStore) -> None:
     await store.forget_attempts(0, ["m", "unknown"])
     assert await store.count_attempt(0, "m") == 1
     assert await store.count_attempt(1, "m") == 2
+
+
+async def test_old_counts_are_pruned(kit: Kit, store: EventStore) -> None:
+    """Counts of what lies in quarantine stay for copies that still come, and go with the inbox marks of their time."""
+    assert [await store.count_attempt(0, m) for m in ("quarantined", "again", "quarantined")] == [1, 1, 2]
+    await kit.pass_time(timedelta(days=8))
+    assert await store.count_attempt(0, "again") == 2
+    assert await store.prune_inbox(timedelta(days=7)) == 0
+    assert [await store.count_attempt(0, m) for m in ("quarantined", "again")] == [1, 3]
 
 
 async def test_quarantined_newest_first(store: EventStore) -> None:
