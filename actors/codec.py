@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 # A string, or one that never ends: each byte is looked at once, whatever the input.
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
-_NOT_FINITE = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]")  # or the like in a text: only a hint
+_NOT_FINITE = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]")  # or the same bytes in something else: only a hint
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 # What a decoder raises. A TypeError is a list or an object where a set's element or a key must be hashable.

@@ -27,7 +27,9 @@ def nested(depth: int) -> Any:
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize("wrap", [lambda v: v, lambda v: [1, v], lambda v: {"a": {"b": (v,)}}, Point])
+@pytest.mark.parametrize(
+    "wrap", [lambda v: v, lambda v: [1, v], lambda v: {"a": {"b": (v,)}}, lambda v: [2**70, v], Point]
+)
 def test_nan_is_refused_wherever_it_stands(bad: float, wrap: Any) -> None:
     """Encoding NaN as null would lose it without a word."""
     with pytest.raises(PayloadRefused, match="NaN"):
@@ -37,6 +39,12 @@ def test_nan_is_refused_wherever_it_stands(bad: float, wrap: Any) -> None:
 def test_an_honest_null_is_not_taken_for_nan() -> None:
     """Only a lost NaN is refused, None is ordinary."""
     assert encode({"a": None, "b": Point(1.0)}) == b'{"a":null,"b":{"x":1.0,"y":null}}'
+
+
+@pytest.mark.parametrize("value", [0xCB7FF8, b"\xcb\x7f\xf8", 2**70])
+def test_what_only_looks_like_nan_is_taken(value: Any) -> None:
+    """Bytes that a hint is taken from may stand for something else, and what gives no hint is looked at."""
+    assert encode([None, value]).startswith(b"[null,")
 
 
 def test_json_inside_a_value_goes_through() -> None:
