@@ -60,7 +60,7 @@ class Saboteur:
             Kind.BLACK_HOLE: self._slow,
             Kind.DELAY: self._slow,
             Kind.MEMORY_ALARM: lambda fault: self._memory_alarm(2 + 2 * fault.grade),
-            Kind.PURGE: lambda _: self._purge(),
+            Kind.PURGE: lambda _: self.purge(),
             Kind.TERMINATED: self._terminate,
         }
 
@@ -158,7 +158,7 @@ class Saboteur:
                 Kind.MEMORY_ALARM, happened=(await self._stage.rabbitmq.control.evaluate(expression)).strip() != "0"
             )
 
-    async def _purge(self) -> None:
+    async def purge(self) -> None:
         """Stop the workers until tasks have gathered, and throw those away."""
         async with self._server_turn:
             workers = [seat for seat in self._stage.workers if seat.freeze()]

@@ -76,6 +76,7 @@ async def _phases(stage: Stage, plan: list[Fault], report: Report, console: Cons
         drills = Drills(stage, saboteur)
         report.progress = await drills.progress("heal")
         report.recoveries = await drills.all()
+        await saboteur.purge()  # last: no new owner comes that would publish again what only the sweeper can
         await _enough_commands(stage)
     finished = await asyncio.gather(*(client.finish(_FINISHING) for client in stage.clients))
     if not all(finished):
