@@ -13,7 +13,7 @@ MAKEFLAGS += --no-print-directory
 export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help venv servers test test-faults soak check demo demo-rabbitmq bench bench-peers simulate mutants clean
+.PHONY: help venv servers test verify test-faults soak check demo demo-rabbitmq bench bench-peers simulate mutants clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -60,6 +60,12 @@ simulate: venv ## Run SEEDS random installations with random faults on simulated
 mutants: venv ## Plant known bugs one after the other, and see that the tests find each
 	.ci/servers PERDURE_TEST >&2
 	$(BIN)/python -m tests.mutants
+
+verify: ## All of it, as continuous integration does: tests, planted bugs, 20,000 simulations, faults; half an hour
+	$(MAKE) test
+	$(MAKE) mutants
+	$(MAKE) simulate SEEDS=20000 FIRST=0
+	$(MAKE) test-faults
 
 check: venv ## Lint, format, types and import contracts
 	$(BIN)/ruff check --quiet .
