@@ -16,7 +16,7 @@ from runtime.servers.process import ServerProcess, send
 from tests.faults.proxy import Proxy
 
 ROOT = Path(__file__).resolve().parents[2]
-READY_SECONDS = 90.0  # no promise: a loaded machine starts Python slowly
+READY_SECONDS = 240.0  # no promise: its servers may be down, and a loaded machine takes a minute to start one
 GRACE = 20.0
 _AGAIN = 0.3  # seconds before a process is started again that could not start
 

@@ -19,6 +19,7 @@ from tests.faults.proxy import Proxy
 from tests.faults.stage import Stage
 
 QUEUES = ("perdure.tasks.bank", "perdure.tasks.notes")
+_UP_PATIENCE = 30.0  # seconds to wait for a process that can be stopped
 _ANSWER_PATIENCE = 6.0  # seconds to wait for traffic on a link
 _ALARM = """
     application:set_env(rabbit, memory_monitor_interval, 2500),
@@ -106,7 +107,12 @@ class Saboteur:
 
     async def _stop(self, fault: Fault, seats: list[Seat], seconds: float) -> None:
         """SIGSTOP a process for so long; it does not count when it was killed meanwhile."""
-        seat = _choose([seat for seat in seats if seat.up.is_set() and not seat.stopped], fault.pick)
+        deadline = asyncio.get_running_loop().time() + _UP_PATIENCE
+        while not (up := [seat for seat in seats if seat.up.is_set() and not seat.stopped]):
+            if asyncio.get_running_loop().time() > deadline:
+                return
+            await asyncio.sleep(0.2)
+        seat = _choose(up, fault.pick)
         if seat is not None and seat.freeze():
             await asyncio.sleep(seconds)
             self._count(fault.kind, happened=seat.thaw())

@@ -91,7 +91,7 @@ class Stage:
             if task.done():
                 task.result()
 
-    async def up(self, seats: list[Seat], seconds: float = 120.0) -> None:
+    async def up(self, seats: list[Seat], seconds: float = 300.0) -> None:
         """Wait until these are ready."""
         async with asyncio.timeout(seconds):
             for seat in seats:
