@@ -32,7 +32,8 @@ async def main() -> int:
     began = time.monotonic()
     try:
         for mutant in MUTANTS:
-            mutant.edits()
+            for edit in mutant.edits:
+                edit.check()
     except TargetGone as gone:
         print(gone)
         print(f"caught 0 of {len(MUTANTS)}")

@@ -10,8 +10,7 @@ from tests.mutants.mutant import Mutant, Seeds, Tests
 from tests.mutants.planting import Edit
 
 STORE, TRANSPORT = "tests/conformance/store", "tests/conformance/transport"
-COMMIT = "eventstore/postgres/commit_statement.py"
-COMMIT_1 = "eventstore/postgres/migrations/0005_commit.sql"
+COMMIT = "eventstore/postgres/migrations/0005_commit.sql"
 LOG = "eventstore/postgres/migrations/0001_log.sql"
 CHANNEL = "runtime/transport/rabbitmq_channel.py"
 SEQUENCES = "".join(f"CREATE SEQUENCE perdure.position_{partition};\n" for partition in range(4))
@@ -23,15 +22,13 @@ ACK_BEFORE_COMMIT = Mutant(
     "ack before commit",
     "an accepted command is not lost when its node dies",
     [
-        [
-            Edit(
-                "runtime/hosting/activation.py",
-                "        if step.commit is not None:\n            unit = TurnUnit(",
-                "        if item.delivery is not None and item.subscription is not None:\n"
-                "            item.subscription.ack(item.delivery)\n"
-                "        if step.commit is not None:\n            unit = TurnUnit(",
-            )
-        ]
+        Edit(
+            "runtime/hosting/activation.py",
+            "        if step.commit is not None:\n            unit = TurnUnit(",
+            "        if item.delivery is not None and item.subscription is not None:\n"
+            "            item.subscription.ack(item.delivery)\n"
+            "        if step.commit is not None:\n            unit = TurnUnit(",
+        )
     ],
     Seeds(),
     "accepted, and never handled",
@@ -40,10 +37,7 @@ ACK_BEFORE_COMMIT = Mutant(
 NO_EPOCH_CHECK = Mutant(
     "no epoch check",
     "a node that has lost its lease can't write",
-    [
-        [Edit(COMMIT, "    WHERE p.epoch = b.epoch AND p.head = seen.head\n", "    WHERE p.head = seen.head\n")],
-        [Edit(COMMIT_1, " AND p.epoch = epochs[slot]\n", "\n")],
-    ],
+    [Edit(COMMIT, " AND p.epoch = epochs[slot]\n", "\n")],
     Tests((f"{STORE}/test_fencing.py::test_the_old_owner_is_fenced[postgres]",)),
     r"isinstance\(None, StaleEpoch\)",
 )
@@ -52,18 +46,11 @@ NO_UNIQUE_COMMAND_ID = Mutant(
     "no unique command id",
     "a command id changes a stream once",
     [
-        [
-            Edit(
-                COMMIT, "    WHERE h.base[i.slot] >= 0\n", "    WHERE h.base[i.slot] >= 0\n    ON CONFLICT DO NOTHING\n"
-            )
-        ],
-        [
-            Edit(
-                COMMIT_1,
-                "             AS i (stream, command_id, digest, begins, length);\n",
-                "             AS i (stream, command_id, digest, begins, length) ON CONFLICT DO NOTHING;\n",
-            )
-        ],
+        Edit(
+            COMMIT,
+            "             AS i (stream, command_id, digest, begins, length);\n",
+            "             AS i (stream, command_id, digest, begins, length) ON CONFLICT DO NOTHING;\n",
+        )
     ],
     Tests((f"{STORE}/test_refused.py::test_only_the_bad_one_is_left_out[postgres-handled command]",)),
     r"duplicate.*Bad/1.*old",
@@ -75,38 +62,20 @@ READER_BY_POSITION_ONLY = Mutant(
     "reader by position only",
     "a reader that goes on from the last offset it saw misses nothing",
     [
-        [
-            Edit(LOG, "CREATE TABLE perdure.partitions (\n", SEQUENCES + "CREATE TABLE perdure.partitions (\n"),
-            Edit(COMMIT, "    FOR NO KEY UPDATE OF p\n", ""),
-            Edit(
-                COMMIT,
-                "    UPDATE perdure.partitions p SET head = p.head + l.count\n"
-                "    FROM locked l WHERE p.partition = l.partition\n"
-                "    RETURNING p.partition, p.head - l.count AS base\n",
-                "    SELECT partition, 0::int8 AS base FROM locked\n",
-            ),
-            Edit(
-                COMMIT,
-                "h.base[e.slot] + e.ordinal,",
-                "nextval(('perdure.position_' || h.number[e.slot])::regclass),",
-            ),
-        ],
-        [
-            Edit(LOG, "CREATE TABLE perdure.partitions (\n", SEQUENCES + "CREATE TABLE perdure.partitions (\n"),
-            Edit(
-                COMMIT_1,
-                "        UPDATE perdure.partitions p SET head = p.head + counts[slot]\n"
-                "        WHERE p.partition = partitions[slot] AND p.epoch = epochs[slot]\n"
-                "        RETURNING p.head - counts[slot] INTO base;\n",
-                "        SELECT p.head INTO base FROM perdure.partitions p\n"
-                "        WHERE p.partition = partitions[slot] AND p.epoch = epochs[slot];\n",
-            ),
-            Edit(
-                COMMIT_1,
-                "bases[e.slot] + e.ordinal,",
-                "nextval(('perdure.position_' || partitions[e.slot])::regclass),",
-            ),
-        ],
+        Edit(LOG, "CREATE TABLE perdure.partitions (\n", SEQUENCES + "CREATE TABLE perdure.partitions (\n"),
+        Edit(
+            COMMIT,
+            "        UPDATE perdure.partitions p SET head = p.head + counts[slot]\n"
+            "        WHERE p.partition = partitions[slot] AND p.epoch = epochs[slot]\n"
+            "        RETURNING p.head - counts[slot] INTO base;\n",
+            "        SELECT p.head INTO base FROM perdure.partitions p\n"
+            "        WHERE p.partition = partitions[slot] AND p.epoch = epochs[slot];\n",
+        ),
+        Edit(
+            COMMIT,
+            "bases[e.slot] + e.ordinal,",
+            "nextval(('perdure.position_' || partitions[e.slot])::regclass),",
+        ),
     ],
     Tests(("tests/integration/eventstore/test_late_commit.py::test_a_reader_by_offset_misses_no_late_commit",)),
     r"assert \[2\] == \[1, 2\]",
@@ -115,7 +84,7 @@ READER_BY_POSITION_ONLY = Mutant(
 MESSAGE_ID_REUSED = Mutant(
     "message_id reused",
     "who publishes learns of its own returned messages, and of nobody else's",
-    [[Edit(CHANNEL, "message_id=str(self._sequence + 1),", "message_id=str(self._sequence % 2 + 1),")]],
+    [Edit(CHANNEL, "message_id=str(self._sequence + 1),", "message_id=str(self._sequence % 2 + 1),")],
     Tests((f"{TRANSPORT}/test_publishing.py::test_publishing_goes_on_after_an_unroutable_message[rabbitmq]",)),
     "DID NOT RAISE.*Unroutable",
 )
@@ -123,7 +92,7 @@ MESSAGE_ID_REUSED = Mutant(
 RETURNS_IGNORED = Mutant(
     "returns ignored",
     "a message that no queue takes is not accepted",
-    [[Edit(CHANNEL, "            entry.batch.unroutable.append(entry.message)", "            pass")]],
+    [Edit(CHANNEL, "            entry.batch.unroutable.append(entry.message)", "            pass")],
     Tests((f"{TRANSPORT}/test_publishing.py::test_unroutable_messages_are_named_and_the_others_are_in[rabbitmq]",)),
     "DID NOT RAISE.*Unroutable",
 )
@@ -132,26 +101,15 @@ TIMEOUT_TAKEN_AS_FAILURE = Mutant(
     "timeout taken as failure",
     "no answer means unknown: what is asked again is asked with the same command id",
     [
-        [
-            Edit(
-                "runtime/client.py",
-                "                patience = min(MOST_PATIENCE, patience * 2)\n",
-                "                patience = min(MOST_PATIENCE, patience * 2)\n"
-                "                if isinstance(content, Send):\n"
-                "                    content = msgspec.structs.replace(content, command_id=self._new_id())\n",
-            )
-        ],
-        [
-            Edit(
-                "runtime/client/asking.py",
-                "                self._patience = min(MOST_PATIENCE, self._patience * 2)\n",
-                "                self._patience = min(MOST_PATIENCE, self._patience * 2)\n"
-                "                from msgspec.structs import replace\n"
-                "                if hasattr(self._content, 'command_id'):\n"
-                "                    self._content = replace(self._content, command_id=f'{id(self)} {now}')\n"
-                "                    self.body = encoded(self._content)\n",
-            )
-        ],
+        Edit(
+            "runtime/client/asking.py",
+            "                self._patience = min(MOST_PATIENCE, self._patience * 2)\n",
+            "                self._patience = min(MOST_PATIENCE, self._patience * 2)\n"
+            "                from msgspec.structs import replace\n"
+            "                if hasattr(self._content, 'command_id'):\n"
+            "                    self._content = replace(self._content, command_id=f'{id(self)} {now}')\n"
+            "                    self.body = encoded(self._content)\n",
+        )
     ],
     Seeds(),
     NOT_ONCE,
@@ -161,13 +119,11 @@ LOST_CONFIRM_TAKEN_AS_NOT_SENT = Mutant(
     "lost confirm taken as not sent",
     "no confirm means unknown, never no",
     [
-        [
-            Edit(
-                CHANNEL,
-                'batch.fail(PublishUnknown(f"no confirm: {reason}',
-                'batch.fail(TransportError(f"no confirm: {reason}',
-            )
-        ]
+        Edit(
+            CHANNEL,
+            'batch.fail(PublishUnknown(f"no confirm: {reason}',
+            'batch.fail(TransportError(f"no confirm: {reason}',
+        )
     ],
     Tests((f"{TRANSPORT}/test_lost_answers.py::{LOST_CONFIRM}[rabbitmq]",)),
     "TransportError: no confirm",
@@ -177,20 +133,18 @@ SNAPSHOT_WITHOUT_EPOCH = Mutant(
     "snapshot without epoch",
     "a node that has lost its lease can't leave a snapshot behind",
     [
-        [
-            Edit(
-                "eventstore/postgres/commit.py",
-                "            if right and (netted := net(right)) is not None:\n",
-                "            epochs = {row['partition']: row['epoch'] for row in heads}\n"
-                "            now = {row['stream']: row['version'] for row in versions}\n"
-                "            right += [\n"
-                "                Commit(c.partition, epochs[c.partition], c.stream, now[c.stream], snapshot=c.snapshot)\n"
-                "                for c, refusal in zip(batch, answers)\n"
-                "                if refusal is not None and c.snapshot is not None\n"
-                "            ]\n"
-                "            if right and (netted := net(right)) is not None:\n",
-            )
-        ]
+        Edit(
+            "eventstore/postgres/commit.py",
+            "            if right and (netted := net(right)) is not None:\n",
+            "            epochs = {row['partition']: row['epoch'] for row in heads}\n"
+            "            now = {row['stream']: row['version'] for row in versions}\n"
+            "            right += [\n"
+            "                Commit(c.partition, epochs[c.partition], c.stream, now[c.stream], snapshot=c.snapshot)\n"
+            "                for c, refusal in zip(batch, answers)\n"
+            "                if refusal is not None and c.snapshot is not None\n"
+            "            ]\n"
+            "            if right and (netted := net(right)) is not None:\n",
+        )
     ],
     Tests((f"{STORE}/test_fencing.py::test_the_old_owner_leaves_no_snapshot[postgres]",)),
     r"Snapshot\(version=1",
@@ -200,15 +154,13 @@ TIMER_CLAIMED_WITHOUT_EXPIRY = Mutant(
     "timer claimed without expiry",
     "a timer is not lost with the node that has taken it into its memory",
     [
-        [
-            Edit(
-                "runtime/hosting/timers.py",
-                "        self.set(page)\n",
-                "        self.set(page)\n"
-                "        rows = store._inner.log.partitions[self._partition].timers\n"
-                "        rows[:] = [row for row in rows if row not in page]\n",
-            )
-        ]
+        Edit(
+            "runtime/hosting/timers.py",
+            "        self.set(page)\n",
+            "        self.set(page)\n"
+            "        rows = store._inner.log.partitions[self._partition].timers\n"
+            "        rows[:] = [row for row in rows if row not in page]\n",
+        )
     ],
     Seeds(),
     NOT_DONE,
@@ -218,13 +170,11 @@ SWEEPER_OFF = Mutant(
     "sweeper off with a purged queue",
     "a task whose message was lost is published again",
     [
-        [
-            Edit(
-                "runtime/hosting/host.py",
-                "        seen_all_messages = await self.outbox.sweep(self._services.store, WINDOW)\n",
-                "        seen_all_messages = True\n",
-            )
-        ]
+        Edit(
+            "runtime/hosting/host.py",
+            "        seen_all_messages = await self.outbox.sweep(self._services.store, WINDOW)\n",
+            "        seen_all_messages = True\n",
+        )
     ],
     Seeds(),
     NOT_DONE,

@@ -48,7 +48,7 @@ def run_seeds(first: int, most: int, *, until_failure: bool) -> Found:
 def run_tests(nodes: Sequence[str]) -> Found:
     """Run tests by their node ids."""
     collector = _Collector()
-    status = pytest.main(["-q", "-p", "no:cacheprovider", *nodes], plugins=[collector])
+    status = pytest.main(["-q", "-p", "no:cacheprovider", "--timeout=150", *nodes], plugins=[collector])
     if status not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
         raise SystemExit(f"pytest ended with {status!r}: {nodes}")
     return collector.found
@@ -75,7 +75,7 @@ def main(arguments: list[str]) -> Found:
             return run_tests(nodes)
         case [name]:
             mutant = next(mutant for mutant in MUTANTS if mutant.name == name)
-            plant(mutant.edits())
+            plant(mutant.edits)
             if isinstance(mutant.suite, Tests):
                 return run_tests(mutant.suite.nodes)
             return run_seeds(mutant.suite.first, mutant.suite.most, until_failure=True)

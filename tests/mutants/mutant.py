@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from tests.mutants.planting import Edit, TargetGone
+from tests.mutants.planting import Edit
 
 
 class Seeds(Struct, frozen=True):
@@ -28,26 +28,13 @@ class Mutant(Struct, frozen=True):
     Attributes:
         name: for people.
         breaks: the promise that does not hold any more.
-        ways: how it may be planted; the first whose targets all exist is taken.
+        edits: where the bug is.
         suite: what must find it.
         reason: a pattern of the failure's message: found by chance is not found.
     """
 
     name: str
     breaks: str
-    ways: Sequence[Sequence[Edit]]
+    edits: Sequence[Edit]
     suite: Seeds | Tests
     reason: str
-
-    def edits(self) -> Sequence[Edit]:
-        """Give the edits that plant it in the code of today; raises `TargetGone`."""
-        gone: TargetGone | None = None
-        for way in self.ways:
-            try:
-                for edit in way:
-                    edit.check()
-            except TargetGone as error:
-                gone = gone or error
-            else:
-                return way
-        raise TargetGone(f"mutant {self.name!r}: {gone}")

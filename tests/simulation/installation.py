@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from eventstore import MemoryLeases, MemoryStore, StoreError
+from eventstore import Commit, CommitRefused, MemoryLeases, MemoryStore, StoreError
+from eventstore.clock import Clock
 from runtime import Client
 from runtime.transport.memory import MemoryBroker
 from runtime.transport.port import Topology, TransportError
@@ -22,6 +23,22 @@ from tests.simulation.world import EPOCH, Hosted, NodeProcess, WorkerProcess, Wo
 LOOK = 0.3  # virtual seconds between two looks of the supervisor
 
 
+class WatchedStore(MemoryStore):
+    """A store that notes who wrote without the lease: what the store itself must have refused."""
+
+    def __init__(self, partitions: int, clock: Clock) -> None:
+        super().__init__(partitions, clock)
+        self.intruders: list[str] = []
+
+    async def commit(self, batch: Sequence[Commit]) -> list[CommitRefused | None]:
+        answers = await super().commit(batch)
+        for commit, refusal in zip(batch, answers, strict=True):
+            epoch = self.log.partitions[commit.partition].epoch
+            if refusal is None and commit.epoch != epoch:
+                self.intruders.append(f"partition {commit.partition}, epoch {epoch}: written under {commit.epoch}")
+        return answers
+
+
 class Installation(World):
     """See the module's docstring."""
 
@@ -30,6 +47,7 @@ class Installation(World):
     def __init__(self, plot: Plot, weather: Weather) -> None:
         broker: MemoryBroker = StormyBroker(weather)
         super().__init__(APP, broker, plot.partitions, plot.seed, **plot.settings)
+        self.store: WatchedStore = WatchedStore(plot.partitions, self.now)
         self.plot, self.weather = plot, weather
         self.runs: dict[str, int] = {}  # of each task, in the outside world
         self.story: list[str] = []  # what happened, for people

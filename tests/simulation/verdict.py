@@ -97,7 +97,8 @@ class _Verdict:
         assert _balance(events)[1] >= 0, f"{name}: overdrawn"
 
     def _owners(self) -> None:
-        """Nobody wrote to a partition after its next owner had."""
+        """Nobody wrote without the lease, and nobody after the next owner had."""
+        assert not self._in.store.intruders, self._in.store.intruders
         for partition in self._in.store.log.partitions:
             epochs = [event.epoch for event in partition.events]
             assert epochs == sorted(epochs), (
