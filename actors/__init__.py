@@ -8,6 +8,7 @@ from actors.app import App
 from actors.errors import (
     ActorsError,
     Bug,
+    ChildFailed,
     DefinitionError,
     Failure,
     InvalidArguments,
@@ -32,6 +33,7 @@ __all__ = [
     "ActorsError",
     "App",
     "Bug",
+    "ChildFailed",
     "DefinitionError",
     "Failure",
     "InvalidArguments",

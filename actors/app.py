@@ -43,7 +43,7 @@ class App:
             self.tasks[function.name] = function
         for kind in self.types.values():
             if isinstance(kind, WorkflowType):
-                kind.tasks = self.tasks
+                kind.tasks, kind.siblings = self.tasks, self.types
 
     @property
     def task_queues(self) -> frozenset[str]:

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from actors.journal import (
+    ChildCompleted,
+    ChildFailed,
+    ChildStarted,
     CommandCompleted,
     CommandFailed,
     JournalEvent,
@@ -28,6 +31,16 @@ def _task_scheduled(turn: Turn, event: TaskScheduled, _: Ledger) -> None:
 def _task_ended(turn: Turn, event: TaskCompleted | TaskFailed, _: Ledger) -> None:
     if event.name is None:  # a local task has no message that is to be closed
         turn.tasks_closed.append(event.task)
+
+
+def _child_started(turn: Turn, event: ChildStarted, _: Ledger) -> None:
+    if turn.children is None:
+        turn.children = []
+    turn.children.append(event)
+
+
+def _child_ended(turn: Turn, event: ChildCompleted | ChildFailed, _: Ledger) -> None:
+    turn.tasks_closed.append(event.child)
 
 
 def _timer_set(turn: Turn, event: TimerSet, _: Ledger) -> None:
@@ -56,7 +69,7 @@ def _run_failed(turn: Turn, event: RunFailed, ledger: Ledger) -> None:
 
 def _run_ended(turn: Turn, outcome: Outcome, ledger: Ledger) -> None:
     turn.finished = outcome
-    turn.tasks_closed.extend(ledger.tasks)
+    turn.tasks_closed.extend(ledger.tasks)  # children go on, and must be started if they are not yet
     turn.timers_cleared.extend(TimerRow(number, due) for number, due in ledger.timers.items())
 
 
@@ -65,6 +78,9 @@ CONSEQUENCES: dict[type[JournalEvent], Callable[[Turn, Any, Ledger], None]] = {
     TaskScheduled: _task_scheduled,
     TaskCompleted: _task_ended,
     TaskFailed: _task_ended,
+    ChildStarted: _child_started,
+    ChildCompleted: _child_ended,
+    ChildFailed: _child_ended,
     TimerSet: _timer_set,
     TimerFired: _timer_fired,
     CommandCompleted: _command_completed,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FunctionType
 from typing import Any
 
@@ -55,7 +55,16 @@ class WorkflowType(_Definition):
         _check_init(cls, self.name)
         check_purity(cls, Workflow, self.name, ("__init__", "run", *self.commands, *self.queries))
         self.tasks: dict[str, Task[..., Any]] = {}  # what its code may call; the app fills it in
+        self.siblings: Mapping[str, ActorType | WorkflowType] = {}  # what it may start, likewise
         self.run_signature = Signature(run, f"{self.name}.run", skip_first=True)
+
+    def sibling(self, workflow: type[Workflow] | str) -> WorkflowType:
+        """Find a workflow of the same app, by its class or name; raises `DefinitionError` when there is none."""
+        name = workflow if isinstance(workflow, str) else workflow.type_name
+        kind = self.siblings.get(name)
+        if not isinstance(kind, WorkflowType) or (kind.cls is not workflow and kind.name != workflow):
+            raise DefinitionError(f"workflow {name} is not registered: name its class in App(actors=[…])")
+        return kind
 
     def create(self, surroundings: Surroundings) -> Workflow:
         """Make an instance that reaches its execution from `__init__` on."""

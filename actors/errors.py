@@ -15,7 +15,8 @@ ActorsError
 Failure                    base of an application's own declared failures
 ├── Rejected               a command or a start is refused for a business reason
 ├── TaskError              a task failed for good and was not declared in `raises=`
-└── RunFailed              a workflow that was awaited has failed
+├── ChildFailed            a workflow that another workflow awaited has failed, or its id is taken
+└── RunFailed              a workflow that a client awaited has failed
 """
 
 from __future__ import annotations
@@ -106,6 +107,17 @@ class TaskError(Failure):
     def __init__(self, task: str, type: str, message: str, details: Any = None) -> None:
         super().__init__(f"task {task} failed: {type}: {message}", details)
         self.task, self.type = task, type
+
+
+class ChildFailed(Failure):
+    """A child workflow failed; `type` names the declared failure that ended it, `child` its stream.
+
+    With the type `Conflict` there was no such child: its id belongs to an instance that somebody else started.
+    """
+
+    def __init__(self, child: str, type: str, message: str, details: Any = None) -> None:
+        super().__init__(f"child {child} failed: {type}: {message}", details)
+        self.child, self.type = child, type
 
 
 class RunFailed(Failure):

@@ -26,6 +26,9 @@ from actors.definition import WorkflowType
 from actors.errors import Bug, Nondeterminism
 from actors.failures import error_info
 from actors.journal import (
+    Caller,
+    ChildCompleted,
+    ChildFailed,
     CommandReceived,
     ErrorInfo,
     Fact,
@@ -89,9 +92,9 @@ class Execution:
                 yield event
         self._rebuilt(replay)
 
-    def start(self, input: Raw, command_id: str | None, at: float) -> Turn:
-        """Create the instance. The arguments must have been checked with `kind.run_signature`."""
-        return self._take(RunStarted(input, command_id), at)
+    def start(self, input: Raw, command_id: str | None, at: float, caller: Caller | None = None) -> Turn:
+        """Create the instance. The arguments must have been checked with `kind.run_signature`, for else it gets stuck."""
+        return self._take(RunStarted(input, command_id, caller), at)
 
     def command(self, id: str, name: str, input: Raw, at: float) -> Turn:
         """Take a command. Its name and arguments must have been checked with `kind.commands`."""
@@ -115,6 +118,15 @@ class Execution:
         if open_task is None or open_task.attempt != attempt or self.outcome is not None:
             return Turn()
         return self._take(TaskAttemptFailed(task, attempt, error, retry_at), at)
+
+    def child_ended(self, child: int, stream: str, outcome: Outcome, at: float) -> Turn:
+        """Take how a child workflow ended; an empty turn when this stream owes no such outcome, or when the run has ended."""
+        started = self.ledger.children.get(child)
+        if started is None or started.stream != stream or self.outcome is not None:
+            return Turn()
+        if outcome.error is not None:
+            return self._take(ChildFailed(child, outcome.error), at)
+        return self._take(ChildCompleted(child, outcome.result or Raw(b"null")), at)
 
     def timer_fired(self, number: int, at: float) -> Turn:
         """Take a timer that came due; an empty turn when nobody waits for it any more."""

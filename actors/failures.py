@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import UNSET, Raw, UnsetType
 
 from actors.codec import encode
-from actors.errors import Failure, PayloadRefused, TaskError
+from actors.errors import ChildFailed, Failure, PayloadRefused, TaskError
 from actors.journal import ErrorInfo
 
 MAX_MESSAGE = 10_000
@@ -18,7 +18,7 @@ MAX_FRAMES = 30
 def error_info(error: BaseException) -> ErrorInfo:
     """Describe an exception. A declared failure carries its details; any other one says where it was raised."""
     if isinstance(error, Failure):
-        type_name = error.type if isinstance(error, TaskError) else type(error).__name__
+        type_name = error.type if isinstance(error, TaskError | ChildFailed) else type(error).__name__
         return ErrorInfo(type_name, _message(error), _details(error.details))
     return ErrorInfo(type(error).__name__, _message(error), trace=_trace(error))
 
@@ -31,6 +31,11 @@ def failure(declared: dict[str, type[Failure]], task: str, info: ErrorInfo) -> F
     error = Failure.__new__(declared_class)  # its constructors may ask for what did not travel
     Failure.__init__(error, info.message, details)
     return error
+
+
+def child_failure(stream: str, info: ErrorInfo) -> ChildFailed:
+    """Make the exception that workflow code sees for a child workflow that failed."""
+    return ChildFailed(stream, info.type, info.message, info.details_value())
 
 
 def describe(error: BaseException) -> str:

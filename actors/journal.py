@@ -4,7 +4,8 @@ There are two sorts. A *fact* came from outside and is fed to the code: the run 
 task ended, a timer fired. A *decision* is what the code asked for in answer. A turn appends one fact and then its
 decisions, so replaying means: feed each fact, and compare what the code decides with the decisions that follow.
 
-Tasks, timers and other awaited operations share one numbering within a stream, in the order the code asked.
+Tasks, timers, child workflows and other awaited operations share one numbering within a stream, in the order the code
+asked.
 """
 
 from __future__ import annotations
@@ -32,6 +33,18 @@ class ErrorInfo(Struct, gc=False, omit_defaults=True, frozen=True):
         return decode_any(self.details) if isinstance(self.details, Raw) else None
 
 
+class Caller(Struct, gc=False, frozen=True):
+    """Who started a workflow from inside another one: the parent's stream, and the call's number in it."""
+
+    stream: str
+    number: int
+
+    @property
+    def key(self) -> str:
+        """The call's idempotency key: the same however often it is made."""
+        return f"{self.stream}#{self.number}"
+
+
 class JournalEvent(Struct, gc=False, omit_defaults=True):
     """Base of journal events. The class name is the event's type in the log."""
 
@@ -49,10 +62,11 @@ class Fact(JournalEvent):
 
 
 class RunStarted(Fact):
-    """The instance was created with these arguments."""
+    """The instance was created with these arguments; by `caller`, if another workflow did."""
 
     input: Raw
     command_id: str | None = None
+    caller: Caller | None = None
 
 
 class CommandReceived(Fact):
@@ -110,6 +124,26 @@ class TimerFired(Fact):
         return f"TimerFired(#{self.timer})"
 
 
+class ChildCompleted(Fact):
+    """A child workflow's run returned."""
+
+    child: int
+    result: Raw
+
+    def title(self) -> str:
+        return f"ChildCompleted(#{self.child})"
+
+
+class ChildFailed(Fact):
+    """A child workflow's run failed, or its id belongs to an instance that somebody else started."""
+
+    child: int
+    error: ErrorInfo
+
+    def title(self) -> str:
+        return f"ChildFailed(#{self.child}: {self.error.type})"
+
+
 class Stuck(Fact):
     """The code could not go on because of a mistake in it. Facts are still recorded; no decisions are."""
 
@@ -142,6 +176,23 @@ class TimerSet(JournalEvent):
 
     def title(self) -> str:
         return f"TimerSet(#{self.timer})"
+
+
+class ChildStarted(JournalEvent):
+    """The code wants another workflow to run, `type/id`, and its result."""
+
+    child: int
+    type: str
+    id: str
+    input: Raw
+
+    @property
+    def stream(self) -> str:
+        """The child's stream."""
+        return f"{self.type}/{self.id}"
+
+    def title(self) -> str:
+        return f"ChildStarted(#{self.child} {self.stream})"
 
 
 class CommandCompleted(JournalEvent):
@@ -186,6 +237,7 @@ def _of(name: str | None) -> str:
 _EVENTS: tuple[type[JournalEvent], ...] = (
     RunStarted, CommandReceived, TaskCompleted, TaskFailed, TaskAttemptFailed, TimerFired, Stuck, Resumed,
     TaskScheduled, TimerSet, CommandCompleted, CommandFailed, RunCompleted, RunFailed,
+    ChildStarted, ChildCompleted, ChildFailed,
 )  # fmt: skip
 _DECODERS: dict[str, Callable[[bytes | Raw], JournalEvent]] = {
     event.__name__: plain_decoder(event) for event in _EVENTS

@@ -9,6 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 from actors.journal import (
+    ChildCompleted,
+    ChildFailed,
+    ChildStarted,
     CommandCompleted,
     CommandFailed,
     CommandReceived,
@@ -51,7 +54,7 @@ class TakenCommand:
 class Ledger:
     """A fold over journal events. `version` counts all of them."""
 
-    __slots__ = ("commands", "ended", "outcome", "start", "stuck", "tasks", "timers", "version")
+    __slots__ = ("children", "commands", "ended", "outcome", "start", "stuck", "tasks", "timers", "version")
 
     def __init__(self) -> None:
         self.version = 0
@@ -59,6 +62,7 @@ class Ledger:
         self.tasks: dict[int, OpenTask] = {}
         self.ended: set[int] = set()  # local tasks with a recorded outcome; they have no TaskScheduled
         self.timers: dict[int, float] = {}  # number -> due
+        self.children: dict[int, ChildStarted] = {}  # whose outcome is still to come, also when the run has ended
         self.commands: dict[str, TakenCommand] = {}  # by command id
         self.outcome: Outcome | None = None
         self.stuck = False
@@ -103,6 +107,14 @@ def _timer_fired(ledger: Ledger, event: TimerFired) -> None:
     ledger.timers.pop(event.timer, None)
 
 
+def _child_started(ledger: Ledger, event: ChildStarted) -> None:
+    ledger.children[event.child] = event
+
+
+def _child_ended(ledger: Ledger, event: ChildCompleted | ChildFailed) -> None:
+    ledger.children.pop(event.child, None)
+
+
 def _command_received(ledger: Ledger, event: CommandReceived) -> None:
     ledger.commands[event.id] = TakenCommand(event)
 
@@ -143,6 +155,9 @@ _TAKE: dict[type[JournalEvent], Callable[[Ledger, Any], None]] = {
     TaskAttemptFailed: _attempt_failed,
     TimerSet: _timer_set,
     TimerFired: _timer_fired,
+    ChildStarted: _child_started,
+    ChildCompleted: _child_ended,
+    ChildFailed: _child_ended,
     CommandReceived: _command_received,
     CommandCompleted: _command_completed,
     CommandFailed: _command_failed,

@@ -16,8 +16,11 @@ from msgspec import Raw
 
 from actors.definition import WorkflowType
 from actors.errors import Bug, DefinitionError, Failure, NotDurable
-from actors.failures import describe, error_info, failure
+from actors.failures import child_failure, describe, error_info, failure
 from actors.journal import (
+    ChildCompleted,
+    ChildFailed,
+    ChildStarted,
     CommandCompleted,
     CommandFailed,
     CommandReceived,
@@ -32,6 +35,7 @@ from actors.journal import (
     TimerSet,
 )
 from actors.loop import DurableLoop, DurableTimer
+from actors.names import stream_name
 from actors.task import Task
 from actors.turn import LocalCall, LogLine, Outcome
 from actors.workflow import Workflow
@@ -40,21 +44,22 @@ from actors.workflow import Workflow
 class Program:
     """One workflow instance's coroutines, on a loop of their own.
 
-    `waiting`, `timers` and `local_calls` say what the code waits for now. `new_local_calls`, `cleared` and `logs`
+    `waiting`, `children`, `timers` and `local_calls` say what the code waits for now. `new_local_calls`, `cleared` and `logs`
     collect what it did besides deciding, until they are emptied.
     """
 
     __slots__ = (
-        "_bug", "_decisions", "_handlers", "_random", "_run_outcome", "asked", "cleared", "instance", "kind",
-        "local_calls", "logs", "loop", "new_local_calls", "replaying", "stream", "timers", "waiting",
+        "_bug", "_decisions", "_handlers", "_random", "_run_outcome", "asked", "children", "cleared", "instance",
+        "kind", "local_calls", "logs", "loop", "new_local_calls", "replaying", "stream", "timers", "waiting",
     )  # fmt: skip
 
     def __init__(self, kind: WorkflowType, stream: str) -> None:
         self.kind, self.stream = kind, stream
         self.loop = DurableLoop(self, stream)  # type: ignore[abstract]  # the refused methods are added by name
         self.instance: Workflow | None = None  # made by the first fact, so that __init__ has its time
-        self.asked = 0  # operations so far: tasks and timers share one numbering
+        self.asked = 0  # operations so far: tasks, timers and children share one numbering
         self.waiting: dict[int, tuple[Task[Any, Any], asyncio.Future[Raw]]] = {}
+        self.children: dict[int, tuple[ChildStarted, asyncio.Future[Raw]]] = {}
         self.local_calls: dict[int, LocalCall] = {}
         self.timers: dict[int, DurableTimer] = {}
         self.new_local_calls: list[LocalCall] = []
@@ -130,7 +135,8 @@ class Program:
         """Say in words what the code waits for now."""
         tasks = [f"task #{number} {task.name}" for number, (task, _) in self.waiting.items()]
         timers = [f"timer #{number}" for number in self.timers]
-        return tasks + timers + ["a condition"] * self.loop.conditions
+        children = [f"child #{number} {child.stream}" for number, (child, _) in self.children.items()]
+        return tasks + children + timers + ["a condition"] * self.loop.conditions
 
     def dispose(self) -> None:
         """Drop the coroutines; no user code gets to ask for anything any more."""
@@ -159,6 +165,25 @@ class Program:
             del self.waiting[number]
             if task.local:
                 del self.local_calls[number]
+
+    async def call_child(
+        self, workflow: type[Workflow] | str, id: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Start another workflow and await its result; see `actors.workflow.Surroundings`."""
+        if self.loop.is_closed():
+            raise GeneratorExit  # clean-up code of an instance that is being unloaded
+        kind = self.kind.sibling(workflow)
+        stream_name(kind.name, id)  # an id that is not allowed is a mistake here, and not the child's
+        input = Raw(kind.run_signature.encode(args, kwargs))
+        self.asked = number = self.asked + 1
+        started = ChildStarted(number, kind.name, id, input)
+        future: asyncio.Future[Raw] = asyncio.Future(loop=self.loop)
+        self.children[number] = started, future
+        self._decisions.append(started)
+        try:
+            return kind.run_signature.decode_result(await future)
+        finally:
+            del self.children[number]
 
     def timer_set(self, timer: DurableTimer) -> int:
         """Keep a timer; see `actors.loop.Host`. One that is cancelled within its turn never existed."""
@@ -209,6 +234,17 @@ class Program:
             task, future = waiting
             future.set_exception(failure(task.raises, task.name, fact.error))
 
+    def _child_completed(self, fact: ChildCompleted) -> None:
+        waiting = self.children.get(fact.child)
+        if waiting is not None and not waiting[1].done():
+            waiting[1].set_result(fact.result)
+
+    def _child_failed(self, fact: ChildFailed) -> None:
+        waiting = self.children.get(fact.child)
+        if waiting is not None and not waiting[1].done():
+            started, future = waiting
+            future.set_exception(child_failure(started.stream, fact.error))
+
     def _timer_fired(self, fact: TimerFired) -> None:
         if (timer := self.timers.pop(fact.timer, None)) is not None:
             self.loop.fire(timer)
@@ -220,6 +256,8 @@ class Program:
         TaskCompleted: _task_completed,
         TaskFailed: _task_failed,
         TimerFired: _timer_fired,
+        ChildCompleted: _child_completed,
+        ChildFailed: _child_failed,
     }
 
     async def _run(self, started: RunStarted) -> None:

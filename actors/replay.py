@@ -11,6 +11,7 @@ from typing import Any
 
 from actors.errors import Bug, Nondeterminism, PayloadRefused
 from actors.journal import (
+    ChildStarted,
     CommandCompleted,
     CommandFailed,
     JournalEvent,
@@ -137,6 +138,7 @@ _OUTCOMES = (TaskCompleted, TaskFailed)
 _IDENTITY: dict[type[JournalEvent], Callable[[Any], object]] = {
     TaskScheduled: attrgetter("task", "name"),
     TimerSet: attrgetter("timer"),
+    ChildStarted: attrgetter("child", "type", "id"),
     CommandCompleted: attrgetter("id"),
     CommandFailed: attrgetter("id"),
 }

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from msgspec import Raw, Struct
 
-from actors.journal import ErrorInfo, TaskScheduled
+from actors.journal import ChildStarted, ErrorInfo, TaskScheduled
 
 
 class HistoryEvent(Protocol):
@@ -85,7 +85,8 @@ class Turn(Struct):
     events: list[NewRecord] = []
     answers: list[Answer] = []
     tasks: list[TaskScheduled] = []  # to hand to workers
-    tasks_closed: list[int] = []  # nobody waits for these any more
+    children: list[ChildStarted] | None = None  # to start; None: none, as in most turns
+    tasks_closed: list[int] = []  # nobody waits for these any more; a child that has ended is one of them
     local_calls: list[LocalCall] = []
     timers_set: list[TimerRow] = []
     timers_cleared: list[TimerRow] = []

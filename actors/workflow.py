@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -28,6 +28,12 @@ class Surroundings(Protocol):
 
     def log(self, level: str, event: str, fields: dict[str, Any]) -> None:
         """Take a line for the log."""
+        ...
+
+    def call_child(
+        self, workflow: type[Workflow] | str, id: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Coroutine[Any, Any, Any]:
+        """Start another workflow and await its result."""
         ...
 
 
@@ -95,6 +101,25 @@ class Workflow:
     def now(self) -> datetime:
         """Give the time of the current turn, in UTC: the same on replay."""
         return datetime.fromtimestamp(self._perdure.loop.time(), UTC)
+
+    async def execute(self, workflow: type[Workflow] | str, id: str, /, *args: Any, **kwargs: Any) -> Any:
+        """Start another workflow, a *child*, and wait for its result; several at once with `asyncio.gather`.
+
+        The child is an instance like any other: it has its own history, may live on another node, and takes commands
+        and queries. When the waiting ends first (`asyncio.timeout`, cancellation, the end of this run), the child
+        goes on all the same.
+
+        Args:
+            workflow: its class (or name), registered in the same `App`.
+            id: of the new instance. It is the child's for ever: no id can be executed twice, also not by this run.
+            args: arguments of the child's `run`.
+            kwargs: the same, by name.
+
+        Raises:
+            ChildFailed: the child's run failed; `.type`, `.message` and `.details` tell of its failure. `.type` is `Conflict`
+                when the id belongs to an instance that somebody else started.
+        """
+        return await self._perdure.call_child(workflow, id, args, kwargs)
 
     async def until(self, condition: Callable[[], Any], timeout: float | None = None) -> None:
         """Wait until a condition over the instance's own state holds; it still holds when this returns.

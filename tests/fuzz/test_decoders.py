@@ -15,6 +15,9 @@ from msgspec import Raw
 from actors import InvalidInput, PayloadRefused
 from actors.codec import MAX_BYTES, canonical, check
 from actors.journal import (
+    ChildCompleted,
+    ChildFailed,
+    ChildStarted,
     CommandCompleted,
     CommandFailed,
     CommandReceived,
@@ -50,6 +53,7 @@ EVENTS: list[JournalEvent] = [
     RunStarted(RUN, "c"), CommandReceived("c", "step", RUN), TaskCompleted(1, RUN, "local"), TaskFailed(1, ERROR, 2),
     TaskAttemptFailed(1, 1, ERROR, 1.5), TimerFired(2), Stuck(ERROR), Resumed(), TaskScheduled(1, "stamp", RUN),
     TimerSet(2, 1e9), CommandCompleted("c", RUN), CommandFailed("c", ERROR), RunCompleted(RUN), RunFailed(ERROR),
+    ChildStarted(3, "Errand", "c", RUN), ChildCompleted(3, RUN), ChildFailed(3, ERROR),
 ]  # fmt: skip
 
 
