@@ -115,7 +115,7 @@ KEPT: dict[str, Callable[[State], object]] = {
     "anything": lambda state: vars_of(state, anything={"a": [1, 2.5, None, True, "é\x00"]}),
     "numbers": lambda state: vars_of(state, count=2**62, share=1e-9, price=Decimal("12.340"), at=NOON),
     "containers": lambda state: vars_of(
-        state, lines={"z": Line(1), "a": Line(2)}, names={"x", "y"}, by_number={7: ("a", b"\xff")}
+        state, lines={"z": Line(1), "a": Line(2)}, names={"x"}, by_number={7: ("a", b"\xff")}
     ),
     "classes": lambda state: vars_of(
         state, money={"a": Money(5)}, page=Page("é", [1]), model=Model(name="y", more=[1])
