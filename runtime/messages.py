@@ -16,7 +16,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from actors.codec import check, decode_any, decoder
 from actors.errors import PayloadRefused
-from actors.journal import ErrorInfo
+from actors.journal import Caller, ErrorInfo
 
 T = TypeVar("T")
 
@@ -46,11 +46,16 @@ class ReplyWhen(StrEnum):
 
 
 class Start(Addressed, tag="start"):
-    """Create a workflow instance. The id is its idempotency key: a second start with the same input attaches."""
+    """Create a workflow instance. The id is its idempotency key: a second start with the same input attaches.
+
+    One that a workflow sends for a child of its own says so: `caller`, and since when it asks.
+    """
 
     input: Raw = EMPTY
     command_id: str | None = None
     reply_when: ReplyWhen = ReplyWhen.ACCEPTED
+    caller: Caller | None = None
+    asked_at: datetime | None = None
 
 
 class Send(Addressed, tag="command"):
@@ -83,7 +88,16 @@ class TaskOutcome(Addressed, tag="outcome"):
     retryable: bool = True
 
 
-Inbound = Start | Send | Ask | AwaitResult | TaskOutcome
+class ChildOutcome(Addressed, tag="child_outcome"):
+    """A child workflow's end, told to its parent: operation `number` of the parent, the child's stream, and what came of it."""
+
+    number: int
+    child: str
+    result: Raw | UnsetType = UNSET
+    error: ErrorInfo | None = None
+
+
+Inbound = Start | Send | Ask | AwaitResult | TaskOutcome | ChildOutcome
 
 
 class TaskMessage(Struct, gc=False, omit_defaults=True, kw_only=True):
@@ -147,7 +161,7 @@ def decode_inbound(body: bytes) -> Inbound:
         case Start() | Send() | Ask():
             if message.input is not EMPTY:
                 decode_any(message.input)
-        case TaskOutcome():
+        case TaskOutcome() | ChildOutcome():
             if isinstance(message.result, Raw):
                 decode_any(message.result)
             if message.error is not None:

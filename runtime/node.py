@@ -117,6 +117,7 @@ class Node:
             app=self._app,
             clock=self._clock,
             partition=lease.partition,
+            partitions=self._store.partitions,
             epoch=lease.epoch,
             waiters=Waiters(),
             jitter=self._jitter,

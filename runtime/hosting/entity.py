@@ -23,7 +23,18 @@ from runtime.hosting.ground import Ground, answers, fingerprint, refusal, storab
 from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
 from runtime.hosting.snapshots import ActorSnapshots
 from runtime.hosting.workflow import reply_for
-from runtime.messages import Ask, AwaitResult, Reply, Send, Start, Status, TaskOutcome, encode_message, error_reply
+from runtime.messages import (
+    Ask,
+    AwaitResult,
+    ChildOutcome,
+    Reply,
+    Send,
+    Start,
+    Status,
+    TaskOutcome,
+    encode_message,
+    error_reply,
+)
 
 REMEMBERED = 256  # inbox marks kept in memory by one activation
 
@@ -118,7 +129,7 @@ class EntityBehaviour:
                     f"{self._kind.name} is an actor: it is not started and has no result; send it a command",
                 )
                 return refusal(item, Reply(Status.INVALID, error=note))
-            case TaskOutcome() | TimerDue() | LocalDone() | Wake():
+            case TaskOutcome() | ChildOutcome() | TimerDue() | LocalDone() | Wake():
                 return Step()
             case _:
                 assert_never(content)

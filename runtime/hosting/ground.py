@@ -53,6 +53,7 @@ class Ground(msgspec.Struct):
     app: App
     clock: Clock
     partition: int
+    partitions: int  # of the store: where other streams live follows from it
     epoch: int
     waiters: Waiters
     jitter: Callable[[], float]  # random numbers in [0, 1)
@@ -85,11 +86,15 @@ def answers(item: Item, reply: Reply | bytes) -> list[Message]:
 
 def refusal(item: Item, reply: Reply) -> Step:
     """Make the step that changes nothing and tells the sender why. A sender that wants no answer has been promised
-    that its command is not lost: the message is put aside with the reason, where people can see it.
+    that its command is not lost: the message is put aside with the reason, where people can see it. A workflow that
+    starts a child keeps its message by itself, and says it again.
     """
     if item.reply_to is not None:
         return Step(replies=answers(item, reply))
-    return Step(refused=reply.error) if isinstance(item.content, Start | Send) else Step()
+    content = item.content
+    if isinstance(content, Send) or (isinstance(content, Start) and content.caller is None):
+        return Step(refused=reply.error)
+    return Step()
 
 
 def storable(text: str, most: int = 500) -> str:

@@ -24,6 +24,7 @@ from eventstore import (
 )
 from runtime.clock import monotonic
 from runtime.hosting.activation import Activation, TurnUnit
+from runtime.hosting.children import check_caller, comes_again
 from runtime.hosting.ground import Ground, answers
 from runtime.hosting.item import Item, Step, TimerDue, Wake
 from runtime.hosting.local_tasks import LocalTasks
@@ -34,7 +35,7 @@ from runtime.hosting.schedule import Schedule
 from runtime.hosting.services import Services
 from runtime.hosting.stuck import StuckInstances
 from runtime.hosting.timers import WINDOW, Timers
-from runtime.messages import Inbound, Send, Start, Status, TaskOutcome, decode_inbound, error_reply
+from runtime.messages import ChildOutcome, Inbound, Send, Start, Status, TaskOutcome, decode_inbound, error_reply
 from runtime.routing import partition_of
 from runtime.transport.port import Delivery, Subscription
 
@@ -129,8 +130,8 @@ class PartitionHost:
         if (who := item.reply_to) is not None:
             self._services.reply([who.message(error_reply(Status.INVALID, error))])
             subscription.ack(delivery)
-        elif _is_outcome(delivery.body):
-            subscription.ack(delivery)  # its task is still in the outbox, and is published again
+        elif _comes_again(delivery.body):
+            subscription.ack(delivery)  # its task or child is still in the outbox, and is published again
         else:
             self.quarantine.put(item, f"{type(error).__name__}: {error}")
 
@@ -247,14 +248,16 @@ class PartitionHost:
         """Write which messages are out, for those that have no outcome some seconds after their confirm."""
         if self._marking:
             return
-        if marks := self.outbox.marks(after):
+        marks, done = self.outbox.marks(after), self.outbox.done(after)
+        if marks or done:
             self._marking = True
-            commit = Commit(self.partition, self.ground.epoch, outbox_redeliver=marks)
-            self._commits.submit(commit, partial(self._marked, marks), unknown=partial(self._marked, []))
+            commit = Commit(self.partition, self.ground.epoch, outbox_redeliver=marks, outbox_remove=done)
+            self._commits.submit(commit, partial(self._marked, marks, done), unknown=partial(self._marked, [], []))
 
-    def _marked(self, marks: list[Redelivery]) -> None:
+    def _marked(self, marks: list[Redelivery], done: list[str]) -> None:
         self._marking = False  # those of an unknown commit are made anew, and never pile up
         self.outbox.marked(marks)
+        self.outbox.closed(done)
 
     async def settled(self) -> None:
         """Wait until nothing is on its way into the log. Others of the node may go on committing meanwhile."""
@@ -319,6 +322,11 @@ def _last_used(activation: Activation) -> float:
 
 
 def _check_ids(content: Inbound) -> None:
+    if isinstance(content, Start) and content.caller is not None:
+        check_caller(content, content.caller)
+        return  # what a stream's name is made into may be longer than what people choose
+    if isinstance(content, TaskOutcome | ChildOutcome):
+        return
     if isinstance(content, Send | Start):
         _check_id("command_id", content.command_id)
     _check_id("correlation_id", content.correlation_id)
@@ -329,8 +337,9 @@ def _check_id(what: str, value: str | None) -> None:
         raise InvalidInput(f"{what} {value!r} is not allowed: expected 1 to {MAX_ID} printable characters")
 
 
-def _is_outcome(body: bytes) -> bool:
+def _comes_again(body: bytes) -> bool:
     try:
-        return isinstance(decode_inbound(body), TaskOutcome)
+        content = decode_inbound(body)
     except InvalidInput:
         return False
+    return isinstance(content, TaskOutcome) or comes_again(content)

@@ -9,7 +9,17 @@ from msgspec import Raw, Struct
 from actors.journal import ErrorInfo
 from actors.turn import LocalCall, LogLine
 from eventstore import Commit, OutboxMessage, TimerKey
-from runtime.messages import Addressed, Ask, AwaitResult, Reply, Send, Start, TaskOutcome, encode_message
+from runtime.messages import (
+    Addressed,
+    Ask,
+    AwaitResult,
+    ChildOutcome,
+    Reply,
+    Send,
+    Start,
+    TaskOutcome,
+    encode_message,
+)
 from runtime.transport.port import Delivery, Destination, Message, Subscription
 
 
@@ -32,7 +42,7 @@ class Wake(Addressed, tag=False):
     """Nothing came, but the instance must be in memory: it has work to go on with."""
 
 
-Content = Start | Send | Ask | AwaitResult | TaskOutcome | TimerDue | LocalDone | Wake
+Content = Start | Send | Ask | AwaitResult | TaskOutcome | ChildOutcome | TimerDue | LocalDone | Wake
 
 
 class ReplyTo(Struct, gc=False):

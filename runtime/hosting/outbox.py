@@ -4,12 +4,15 @@ A task's row stays until its outcome is recorded, because the broker may lose th
 is published again. A row that was never marked as published has none. Marking is lazy: most tasks are done before
 anybody would have written that their message is out, and then one insert and one delete are all they cost. So after a
 crash the tasks of the last moment are published twice, which workers bear anyway.
+
+The row of a child workflow's Start is like a task's. That of a child's outcome has done its duty when the broker has
+confirmed it (see `children`), so where the others get their mark, it goes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
@@ -17,6 +20,7 @@ from msgspec import Struct
 
 from eventstore import EventStore, OutboxMessage, Redelivery
 from runtime.clock import Clock, monotonic
+from runtime.hosting.children import is_done_when_confirmed
 from runtime.hosting.schedule import Schedule
 from runtime.hosting.timers import WINDOW
 from runtime.publisher import Publisher
@@ -41,7 +45,7 @@ class Outbox:
         partition: int,
         clock: Clock,
         publisher: Publisher,
-        republish_after: Callable[[OutboxMessage], timedelta],
+        republish_after: Callable[[OutboxMessage, datetime], timedelta],
         schedule: Schedule,
     ) -> None:
         """Make the relay.
@@ -50,7 +54,7 @@ class Outbox:
             partition: whose outbox it is.
             clock: the database's time.
             publisher: what the messages leave by.
-            republish_after: how long to wait for an outcome before a message is published again.
+            republish_after: how long from now to wait for an outcome before a message is published again.
             schedule: for messages that are due later.
         """
         self._partition, self._clock, self._publisher = partition, clock, publisher
@@ -104,13 +108,24 @@ class Outbox:
 
     def marks(self, after: float) -> list[Redelivery]:
         """Give what to write about messages that are out and have no outcome, some seconds after their confirm."""
-        horizon = monotonic() - after
         now = self._clock.now()
         return [
-            Redelivery(id, now + self._republish_after(message))
-            for id, (message, state) in self._sent.items()
-            if state.confirmed_at is not None and state.confirmed_at <= horizon
+            Redelivery(message.id, now + self._republish_after(message, now))
+            for message in self._confirmed(after)
+            if not is_done_when_confirmed(message)
         ]
+
+    def done(self, after: float) -> list[str]:
+        """Give the rows to remove because their messages are confirmed, and nobody answers to them."""
+        return [message.id for message in self._confirmed(after) if is_done_when_confirmed(message)]
+
+    def _confirmed(self, after: float) -> Iterator[OutboxMessage]:
+        horizon = monotonic() - after
+        return (
+            message
+            for message, state in self._sent.values()
+            if state.confirmed_at is not None and state.confirmed_at <= horizon
+        )
 
     def marked(self, marks: list[Redelivery]) -> None:
         """Hear that the marks are durable: from now on the rows tell when they are due."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
 from actors import App, InvalidInput
 from eventstore import EventStore, OutboxMessage
 from runtime.committer import Committer
+from runtime.hosting.children import restart_after
 from runtime.hosting.loader import Loader
 from runtime.messages import Inbound, decode_task, encode_message
 from runtime.publisher import Publisher
@@ -50,11 +51,13 @@ class Services:
         if replies:
             self.transport.post(replies)
 
-    def republish_after(self, message: OutboxMessage) -> timedelta:
-        """Say how long a published task may go without an outcome before it is published again.
+    def republish_after(self, message: OutboxMessage, now: datetime) -> timedelta:
+        """Say how long a published task or child may go without an outcome before it is published again.
 
         One that may run long must not be doubled while it does.
         """
+        if message.destination == Destination.COMMANDS:
+            return restart_after(message, now, self._sweep_after)
         try:
             task = self.app.task(decode_task(message.body).name)
         except InvalidInput:

@@ -16,15 +16,17 @@ from actors.codec import canonical
 from actors.definition import WorkflowType
 from actors.execution import Execution
 from actors.failures import error_info
-from actors.journal import ErrorInfo, TaskScheduled
+from actors.journal import Caller, ErrorInfo, RunStarted, TaskScheduled
 from actors.turn import LocalCall, Outcome, TimerRow, Turn
 from eventstore import Commit, LoadedStream, NewEvent, OutboxMessage, Redelivery, TimerKey
 from eventstore import Execution as ExecutionRow
+from runtime.hosting.children import outcome_message, start_message
 from runtime.hosting.ground import Ground, answers, refusal, storable
 from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
 from runtime.messages import (
     Ask,
     AwaitResult,
+    ChildOutcome,
     Reply,
     ReplyWhen,
     Send,
@@ -103,6 +105,8 @@ class WorkflowBehaviour:
         match content:
             case TaskOutcome():
                 return self._outcome(content)
+            case ChildOutcome():
+                return self._child_outcome(content)
             case Start():
                 return self._start(item, content)
             case Send():
@@ -121,8 +125,9 @@ class WorkflowBehaviour:
                 assert_never(content)
 
     def open_tasks(self) -> list[str]:
-        """Give the outbox ids of the tasks that workers owe an outcome for."""
-        return [f"{self.stream}#{task}" for task in self._execution.ledger.tasks]
+        """Give the outbox ids of the tasks and children that an outcome is owed for."""
+        ledger = self._execution.ledger
+        return [f"{self.stream}#{number}" for number in (*ledger.tasks, *ledger.children)]
 
     def dispose(self) -> None:
         """Drop the coroutines."""
@@ -136,14 +141,21 @@ class WorkflowBehaviour:
             try:
                 self._kind.run_signature.decode(message.input)
             except InvalidInput as error:
-                return refusal(item, error_reply(Status.INVALID, error))
+                if (
+                    message.caller is None
+                ):  # another workflow is not to blame for code that differs here: stuck it will be
+                    return refusal(item, error_reply(Status.INVALID, error))
             now = ground.clock.now()
             self._correlation_id = message.correlation_id or message.command_id or self.stream
             self._started_at = now
             step = self._step(
-                execution.start(message.input, message.command_id, now.timestamp()), now, message.command_id
+                execution.start(message.input, message.command_id, now.timestamp(), message.caller),
+                now,
+                message.command_id,
             )
             created = True
+        elif message.caller is not None:
+            return self._called_again(message, message.caller, started)
         elif canonical(started.input) != canonical(message.input):
             return refusal(item, _conflict(f"{self.stream} was started with other input"))
         else:
@@ -155,6 +167,34 @@ class WorkflowBehaviour:
             reply = Reply(Status.OK, Raw(b'{"created":true}' if created else b'{"created":false}'))
             step.replies += answers(item, reply)
         return step
+
+    def _called_again(self, message: Start, caller: Caller, started: RunStarted) -> Step:
+        """Answer a workflow that asks for this instance as its child, and finds it there."""
+        outcome = self._execution.outcome
+        if caller != started.caller or canonical(started.input) != canonical(message.input):
+            outcome = Outcome(error=_conflict(f"{self.stream} was started by somebody else").error)
+        if outcome is None:
+            return Step()  # the journal knows whom to tell
+        commit = self._no_events()
+        commit.outbox = [self._told(caller, outcome, message.correlation_id)]
+        return Step(commit)
+
+    def _child_outcome(self, message: ChildOutcome) -> Step:
+        execution, now = self._execution, self._ground.clock.now()
+        outcome = Outcome(message.result if isinstance(message.result, Raw) else None, message.error)
+        cause = f"{self.stream}#{message.number}"
+        turn = execution.child_ended(message.number, message.child, outcome, now.timestamp())
+        step = self._step(turn, now, cause)
+        open_child = execution.ledger.children.get(message.number)
+        if step.commit is None and open_child is not None and open_child.stream == message.child:
+            # The run has ended before: nothing is news to it, and only the row is left to go.
+            step.commit = self._no_events()
+            step.commit.outbox_remove = [cause]
+        return step
+
+    def _no_events(self) -> Commit:
+        """Make a commit that changes rows only, and only if the state in memory is the log's."""
+        return Commit(self._ground.partition, self._ground.epoch, self.stream, self.version)
 
     def _command(self, item: Item, message: Send) -> Step:
         ledger = self._execution.ledger
@@ -258,8 +298,7 @@ class WorkflowBehaviour:
         if step.commit is None:
             # Nobody waits for it: only its row is left to go, and only if the state that says so is the log's. Memory
             # runs ahead of it, and what is refused must not have taken the timer along.
-            ground = self._ground
-            step.commit = Commit(ground.partition, ground.epoch, self.stream, self.version)
+            step.commit = self._no_events()
         if timer not in step.commit.timers_clear:
             step.commit.timers_clear.append(timer)
         return step
@@ -301,6 +340,13 @@ class WorkflowBehaviour:
         )
         if turn.tasks:
             commit.outbox = [self._task_message(task, 1) for task in turn.tasks]
+        if turn.children is not None:
+            commit.outbox += [
+                start_message(self.stream, child, self._ground.partitions, correlation_id, now)
+                for child in turn.children
+            ]
+        if turn.finished is not None and (caller := self._caller) is not None:
+            commit.outbox += [self._told(caller, turn.finished, correlation_id)]
         if turn.tasks_closed:
             commit.outbox_remove = [f"{self.stream}#{task}" for task in turn.tasks_closed]
         if turn.timers_set:
@@ -352,6 +398,14 @@ class WorkflowBehaviour:
             correlation_id=self._correlation_id,
             due_at=due_at,
         )
+
+    @property
+    def _caller(self) -> Caller | None:
+        started = self._execution.ledger.start
+        return None if started is None else started.caller
+
+    def _told(self, caller: Caller, outcome: Outcome, correlation_id: str | None) -> OutboxMessage:
+        return outcome_message(self.stream, caller, outcome, self._ground.partitions, correlation_id)
 
     def _timer_key(self, row: TimerRow) -> TimerKey:
         return TimerKey(datetime.fromtimestamp(row.due, UTC), self.stream, row.number)

@@ -15,6 +15,7 @@ from runtime.hosting import activation
 from runtime.messages import (
     Ask,
     AwaitResult,
+    ChildOutcome,
     Reply,
     ReplyWhen,
     Send,
@@ -173,7 +174,7 @@ def _may_wait(body: bytes) -> bool:
     """Say whether no answer, or none yet, is right."""
     message = decode_inbound(body)
     match message:
-        case TaskOutcome() | AwaitResult():
+        case TaskOutcome() | ChildOutcome() | AwaitResult():
             return True
         case Start():
             return message.reply_when is ReplyWhen.COMPLETED
@@ -197,7 +198,7 @@ def _left_a_trace(world: World, body: bytes) -> bool:
             return marked or any(event.causation_id == message.command_id for event in stream.events)
         case Send():
             return False
-        case TaskOutcome() | Ask() | AwaitResult():
+        case TaskOutcome() | ChildOutcome() | Ask() | AwaitResult():
             return True
 
 

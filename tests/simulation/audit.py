@@ -79,6 +79,8 @@ def _audit_journal(name: str, stream: Stream) -> None:  # noqa: C901 - a table o
                 once["outcome", data["task"]] += 1
             case "TaskAttemptFailed":
                 once["attempt", (data["task"], data["attempt"])] += 1
+            case "ChildStarted" | "ChildCompleted" | "ChildFailed":
+                once["child asked for" if type_ == "ChildStarted" else "child's end", data["child"]] += 1
             case "TimerSet":
                 once["set", data["timer"]] += 1
                 due[data["timer"]] = data["due"]

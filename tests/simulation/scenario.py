@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from actors import Actor, App, Rejected, Retry, Workflow, command, event, query, task, task_context
+from actors import Actor, App, ChildFailed, Rejected, Retry, Workflow, command, event, query, task, task_context
 from runtime import Client, CommandFailed
 from tests.simulation.audit import types_of
 from tests.simulation.world import World
 
 ORDER = "Order/1"
 ACCOUNT = "Account/a"
+TRIP = "Trip/1"
 
 
 class Outside:
@@ -138,7 +139,25 @@ class Errand(Workflow):
         return await reserve(item)
 
 
-APP = App(actors=[Order, Account, Errand], tasks=[reserve, price, stamp, message])
+class Loss(Workflow):
+    async def run(self, item: str) -> None:
+        await price(item)
+        raise Rejected(f"{item} is lost")
+
+
+class Trip(Workflow):
+    """Has two children side by side, one of which fails, and then a third whose id is taken."""
+
+    async def run(self, item: str) -> list[str]:
+        calls = (self.execute(Errand, "a", item), self.execute(Loss, "d", item))
+        done, lost = await asyncio.gather(*calls, return_exceptions=True)
+        try:
+            return [await self.execute(Errand, "taken", item)]
+        except ChildFailed as conflict:
+            return [str(done), getattr(lost, "type", ""), conflict.type]
+
+
+APP = App(actors=[Order, Account, Errand, Trip, Loss], tasks=[reserve, price, stamp, message])
 
 RESULT = {"reserved": "reserved tea", "cost": 3, "stamped": "stamped tea", "sent": 3, "by": "ann"}
 EFFECTS = {
@@ -203,6 +222,28 @@ def check(world: World) -> None:
     assert set(world.store.log.streams[ACCOUNT].inbox) == {"d0", "d1", "d2", "too much", "w", "s"}
 
 
+async def tell_of_children(world: World, client: Client) -> None:
+    """Tell of a workflow with children, which nobody asks about once it was started."""
+    assert await client.execute(Errand, "taken", "soap", command_id="taken", timeout=WAIT) == "reserved soap"
+    await client.start(Trip, "1", "tea", command_id="start", timeout=WAIT)
+    await world.until(lambda: types_of(world.store, TRIP)[-1] == "RunCompleted", seconds=WAIT, what="the parent's end")
+    assert await client.result(Trip, "1", timeout=WAIT) == ["reserved tea", "Rejected", "Conflict"]
+
+
+def check_children(world: World) -> None:
+    """Check what the children's scenario left: each ran once, and each end was told and taken once."""
+    assert OUTSIDE.effects == {"Errand/taken#1": "reserve soap", "Errand/a#1": "reserve tea", "Loss/d#1": "price tea"}
+    assert sorted(types_of(world.store, TRIP)) == [
+        "ChildCompleted", "ChildFailed", "ChildFailed", "ChildStarted", "ChildStarted", "ChildStarted",
+        "RunCompleted", "RunStarted",
+    ]  # fmt: skip
+    assert types_of(world.store, "Errand/a") == ["RunStarted", "TaskScheduled", "TaskCompleted", "RunCompleted"]
+    assert types_of(world.store, "Loss/d") == ["RunStarted", "TaskScheduled", "TaskCompleted", "RunFailed"]
+    streams = world.store.log.streams
+    assert streams[TRIP].partition != streams["Errand/a"].partition, "one child lives in another partition"
+    assert streams[TRIP].partition == streams["Loss/d"].partition, "and one in its parent's"
+
+
 class Scenario(Struct):
     """What is told, and what must be left of it."""
 
@@ -211,6 +252,7 @@ class Scenario(Struct):
 
 
 LONG, SHORT = Scenario(tell, check), Scenario(tell_short, check_short)
+CHILDREN = Scenario(tell_of_children, check_children)
 
 
 def forget_outside() -> None:

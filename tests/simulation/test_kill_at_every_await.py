@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.simulation.crash_story import run_scenario
-from tests.simulation.scenario import LONG, SHORT, Scenario
+from tests.simulation.scenario import CHILDREN, LONG, SHORT, Scenario
 
 PARTS = 4
 SECONDS = 15.0  # for a lease to run out, and a client to ask again; no sweep is that soon
@@ -31,6 +31,12 @@ def test_a_node_may_die_at_every_await_of_a_command_and_a_task(part: int) -> Non
 def test_a_node_may_die_at_any_await_of_a_long_life(part: int) -> None:
     """Nor of parallel, local and retried tasks, timers, commands, queries, rejections, and the orderly stop."""
     assert _kill_nodes(LONG, 1 + part, PARTS) > 40
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_node_may_die_at_any_await_of_a_parent_and_its_children(part: int) -> None:
+    """Nor of a child's start, its end, a conflict, and the news of each."""
+    assert _kill_nodes(CHILDREN, 1 + part, PARTS) > 20
 
 
 @pytest.mark.parametrize("scenario", [SHORT, LONG], ids=["short", "long"])

@@ -24,7 +24,7 @@ async def test_no_mark_after_the_retry_was_handed_to_the_commit() -> None:
     clock.set(datetime(2026, 1, 1, tzinfo=UTC))
     publisher = Publisher(transport)
     publishing = asyncio.create_task(publisher.run())
-    outbox = Outbox(0, clock, publisher, lambda _: timedelta(seconds=60), Schedule(clock))
+    outbox = Outbox(0, clock, publisher, lambda *_: timedelta(seconds=60), Schedule(clock))
 
     outbox.publish(OutboxMessage("Order/1#1", "tasks", "default", b"{}"))
     await wait_until(lambda: outbox.marks(0.0), what="the confirm")

@@ -40,7 +40,7 @@ class Relay:
         self.schedule = Schedule(self.clock)
         self.publisher = Counting()
         self.store = MemoryStore(1)
-        self.outbox = Outbox(0, self.clock, self.publisher, lambda _: timedelta(seconds=60), self.schedule)
+        self.outbox = Outbox(0, self.clock, self.publisher, lambda *_: timedelta(seconds=60), self.schedule)
 
     async def keep(self, *messages: OutboxMessage) -> None:
         """Make rows."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from msgspec import Raw
@@ -12,6 +12,8 @@ from eventstore import MemoryStore, OutboxMessage
 from runtime.hosting.services import Services
 from runtime.messages import TaskMessage, encode_message
 from runtime.transport.memory import MemoryBroker, MemoryTransport
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @task
@@ -29,4 +31,4 @@ def test_it_follows_the_task_s_own_timeout(name: str, seconds: float) -> None:
     message = TaskMessage(stream="Order/1", partition=0, task=1, attempt=1, name=name, input=Raw(b"{}"))
     row = OutboxMessage(message.key, "tasks", "default", encode_message(message))
 
-    assert services.republish_after(row) == timedelta(seconds=seconds)
+    assert services.republish_after(row, NOW) == timedelta(seconds=seconds)

@@ -46,7 +46,7 @@ def _outbox() -> tuple[Outbox, Counting]:
     clock = Clock()
     clock.set(NOW)
     publisher = Counting()
-    return Outbox(0, clock, publisher, lambda _: timedelta(seconds=60), Schedule(clock)), publisher
+    return Outbox(0, clock, publisher, lambda *_: timedelta(seconds=60), Schedule(clock)), publisher
 
 
 Change = Callable[[Outbox], Any]
