@@ -1,7 +1,8 @@
 """The transport in Postgres: the port's promises with no broker.
 
 ```
-publish, post ──> PostgresPublisher ──(connection 1: INSERT … unnest, pg_notify)──> perdure.messages
+publish       ──> PostgresPublisher ──(connection 1: INSERT … unnest, pg_notify)──> perdure.messages
+post          ──> PostgresPublisher ──(the same; a small reply is a notification and no row)──> …
 receive, ack  <── PostgresSession   <──(connection 2: DELETE acks + claim, LISTEN)── perdure.messages
 ```
 
@@ -38,8 +39,14 @@ from runtime.transport.queues import queue_name, queues_of
 MIGRATIONS = files("runtime.transport") / "migrations"
 
 # The queues' tables are nearly empty one moment and full the next, so statistics are always wrong: the plans of
-# the claim are pinned to its index instead.
-_CONSUMER_SETTINGS = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+# the claim are pinned to its index instead. And nothing that a consumer writes has to survive a crash of the server:
+# a claim that is lost frees its message, an ack that is lost means a redelivery. So they do not wait for the disk.
+_CONSUMER_SETTINGS = {
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "synchronous_commit": "off",
+}
 
 
 class PostgresTransport:

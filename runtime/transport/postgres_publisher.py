@@ -18,7 +18,8 @@ from runtime.transport.port import (
     Unroutable,
 )
 from runtime.transport.postgres_connection import CONNECTION_LOST, reason, refused
-from runtime.transport.postgres_sql import PUBLISH
+from runtime.transport.postgres_reply import as_notification
+from runtime.transport.postgres_sql import POST_REPLIES, PUBLISH
 from runtime.transport.queues import queue_name
 
 _STATEMENT_MESSAGES = 1_000
@@ -140,7 +141,7 @@ class PostgresPublisher:
             _settle(batches, error)
             return
         try:
-            unroutable = await self._insert(connection, [m for batch in batches for m in batch.messages])
+            unroutable = await self._written(connection, batches)
         except (asyncpg.DataError, UnicodeError) as error:
             await self._send_each(batches, refused(error))
         except CONNECTION_LOST as error:
@@ -160,7 +161,27 @@ class PostgresPublisher:
         for batch in batches:
             await self._send([batch])
 
-    async def _insert(self, connection: asyncpg.Connection, messages: list[Message]) -> set[int]:
+    async def _written(self, connection: asyncpg.Connection, batches: list[_Batch]) -> list[Message]:
+        """Write the messages, and give those that no queue takes."""
+        posted = [message for batch in batches if batch.answer is None for message in batch.messages]
+        rows = [message for batch in batches if batch.answer is not None for message in batch.messages]
+        if posted:
+            rows += await self._notify(connection, posted)
+        if not rows:
+            return []
+        return [rows[place] for place in await self._insert(connection, rows)]
+
+    async def _notify(self, connection: asyncpg.Connection, posted: list[Message]) -> list[Message]:
+        """Send what can be a notification; gives the others, which need a row."""
+        payloads = [as_notification(message) for message in posted]
+        notes = [(m.key, payload) for m, payload in zip(posted, payloads, strict=True) if payload is not None]
+        if notes:
+            await connection.fetchval(
+                POST_REPLIES, [queue for queue, _ in notes], [payload for _, payload in notes], timeout=self._timeout
+            )
+        return [m for m, payload in zip(posted, payloads, strict=True) if payload is None]
+
+    async def _insert(self, connection: asyncpg.Connection, messages: list[Message]) -> list[int]:
         row = await connection.fetchrow(
             PUBLISH,
             [queue_name(m.destination, m.key) for m in messages],
@@ -170,7 +191,7 @@ class PostgresPublisher:
             [m.correlation_id for m in messages],
             timeout=self._timeout,
         )
-        return set(row["unroutable"]) if row else set()
+        return list(row["unroutable"]) if row else []
 
     async def _connected(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
@@ -188,18 +209,9 @@ def _settle(batches: list[_Batch], error: TransportError | None) -> None:
         batch.settle(error)
 
 
-def _settle_routed(batches: list[_Batch], unroutable: set[int]) -> None:
+def _settle_routed(batches: list[_Batch], unroutable: list[Message]) -> None:
     """Tell each caller which of its own messages found no queue. A reply that nobody awaits any more is no error."""
-    place = 0
+    found_none = {id(message) for message in unroutable if message.destination is not Destination.REPLIES}
     for batch in batches:
-        lost = (
-            [
-                message
-                for number, message in enumerate(batch.messages, place)
-                if number in unroutable and message.destination is not Destination.REPLIES
-            ]
-            if unroutable
-            else []
-        )
-        place += len(batch.messages)
+        lost = [message for message in batch.messages if id(message) in found_none] if found_none else []
         batch.settle(Unroutable(lost) if lost else None)

@@ -20,6 +20,7 @@ import asyncpg
 from runtime.transport import postgres_sql as sql
 from runtime.transport.port import Delivery, Destination, SubscriptionLost, TransportUnavailable
 from runtime.transport.postgres_connection import CONNECTION_LOST, reason, refused
+from runtime.transport.postgres_reply import HANDED_BACK, from_notification
 from runtime.transport.postgres_subscription import PostgresSubscription
 from runtime.transport.queues import DEAD, missing_queue
 
@@ -187,7 +188,7 @@ class PostgresSession:
 
     def _look_everywhere(self) -> None:
         for subscription in (*self._subscriptions.values(), *self._inboxes.values()):
-            subscription.look = True
+            subscription.look_at_all()
 
     async def _turn(self) -> None:
         while self._closing:
@@ -209,6 +210,7 @@ class PostgresSession:
     async def _ack_and_claim(self, looking: list[PostgresSubscription], acking: list[PostgresSubscription]) -> None:
         handled = [(s.queue, tag, s.consumer) for s in acking for tag in _taken(s.handled)]
         rooms = {s.consumer: s.room for s in looking}
+        now = asyncio.get_running_loop().time()
         for subscription in looking:
             subscription.look = False  # a notification during the statement sets it again
         rows = await self._connection.fetch(
@@ -216,6 +218,7 @@ class PostgresSession:
             list(rooms),
             [s.queue for s in looking],
             list(rooms.values()),
+            [s.floor(now) for s in looking],
             [queue for queue, _, _ in handled],
             [tag for _, tag, _ in handled],
             [consumer for _, _, consumer in handled],
@@ -232,7 +235,7 @@ class PostgresSession:
                 if subscription.room > 0:
                     self.wake()
             if claimed and subscription.lost is None:
-                subscription.deliver(_deliveries(subscription.source, claimed))
+                subscription.deliver(_deliveries(subscription.source, claimed), now)
 
     async def _superseded(self, subscription: PostgresSubscription) -> None:
         """End a subscription whose row is gone, or locked by whoever is about to delete it."""
@@ -241,12 +244,13 @@ class PostgresSession:
 
     async def _take_replies(self, inbox: PostgresSubscription) -> None:
         room = inbox.room
-        inbox.look = False
+        inbox.look, inbox.taking = False, True
         rows = await self._connection.fetch(sql.TAKE_REPLIES, inbox.queue, room)
         if len(rows) == room:
             inbox.look = True
         if rows:
             inbox.deliver(_deliveries(Destination.REPLIES, rows))
+        inbox.rows_taken()
 
     async def _bury(self, subscription: PostgresSubscription) -> None:
         dead = _taken(subscription.dead)
@@ -298,10 +302,15 @@ class PostgresSession:
             self._closed(subscription)  # nobody will receive what it would claim
             raise
 
-    def _notified(self, _connection: object, _pid: int, channel: str, _payload: object) -> None:
+    def _notified(self, _connection: object, _pid: int, channel: str, payload: object) -> None:
         for subscription in self._listeners.get(channel, ()):
+            if payload and subscription.source is Destination.REPLIES:
+                subscription.notified(from_notification(subscription.queue, str(payload)))
+                continue
+            if payload == HANDED_BACK:
+                subscription.look_at_all()
             subscription.look = True
-        self.wake()
+            self.wake()
 
     def _terminated(self, _connection: object) -> None:
         self._end("the connection was lost")

@@ -25,8 +25,16 @@ SELECT ARRAY (SELECT place - 1 FROM sent WHERE queue NOT IN (SELECT name FROM kn
        (SELECT count(*) FROM woken) AS woken
 """
 
-# $1 consumers bigint[], $2 queues text[], $3 rooms int[]: whom to feed, and how much;
-# $4 queues text[], $5 ids bigint[], $6 consumers bigint[]: what was handled.
+# $1 queues text[], $2 payloads text[]: replies as notifications, in order. Who does not listen any more has lost them.
+# No row is written, so its commit does not wait for the disk.
+POST_REPLIES = """
+SELECT count(pg_notify(perdure.transport_channel(queue), payload))
+FROM (SELECT * FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS t (queue, payload, place) ORDER BY place) AS sent
+"""
+
+# $1 consumers bigint[], $2 queues text[], $3 rooms int[], $4 floors bigint[]: whom to feed, how much, and from which id
+# on to look: the rows of what was handled lie in front of it until vacuum comes, and each look would pass them again.
+# $5 queues text[], $6 ids bigint[], $7 consumers bigint[]: what was handled.
 # An ack of a message that its consumer no longer holds does nothing. A row without id names a consumer that is gone.
 # A consumer whose row is locked is being dropped right now: the same as gone, and nobody waits for anybody.
 ACK_AND_CLAIM = """
@@ -34,15 +42,15 @@ WITH living AS MATERIALIZED (
     SELECT id FROM perdure.consumers WHERE id = ANY ($1::bigint[]) FOR KEY SHARE SKIP LOCKED
 ), acked AS (
     DELETE FROM perdure.messages m
-    USING unnest($4::text[], $5::bigint[], $6::bigint[]) AS handled (queue, id, consumer)
+    USING unnest($5::text[], $6::bigint[], $7::bigint[]) AS handled (queue, id, consumer)
     WHERE m.queue = handled.queue AND m.id = handled.id AND m.claimed_by = handled.consumer
 ), free AS MATERIALIZED (
     SELECT wanted.consumer, wanted.queue, message.id
-    FROM unnest($1::bigint[], $2::text[], $3::int[]) AS wanted (consumer, queue, room)
+    FROM unnest($1::bigint[], $2::text[], $3::int[], $4::bigint[]) AS wanted (consumer, queue, room, floor)
     JOIN living ON living.id = wanted.consumer
     CROSS JOIN LATERAL (
         SELECT m.id FROM perdure.messages m
-        WHERE m.queue = wanted.queue AND m.claimed_by IS NULL
+        WHERE m.queue = wanted.queue AND m.id > wanted.floor AND m.claimed_by IS NULL
         ORDER BY m.id LIMIT wanted.room FOR UPDATE SKIP LOCKED
     ) AS message
 ), claimed AS (
