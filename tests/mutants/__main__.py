@@ -9,15 +9,19 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import secrets
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import msgspec
 
 from tests.mutants.catalogue import MUTANTS
-from tests.mutants.child import Found
+from tests.mutants.child import RUN, Found
 from tests.mutants.mutant import Mutant, Seeds, Tests
 from tests.mutants.planting import ROOT, TargetGone
+from tests.shared_servers import shared_server
 
 AT_ONCE = 2
 PATIENCE = 200.0  # seconds for one suite
@@ -27,8 +31,21 @@ class ChildFailed(Exception):
     """A suite could not be run to its end."""
 
 
-async def main() -> int:
-    """Run all of it; gives the exit status."""
+SERVERS = {"postgres": "PERDURE_TEST_DATABASE_URL", "rabbitmq": "PERDURE_TEST_BROKER_URL"}
+
+
+def main() -> int:
+    """Hold one server of each kind, unless it is given, and run all of it; gives the exit status."""
+    run = os.environ[RUN] = secrets.token_hex(6)
+    with ExitStack() as stack, ThreadPoolExecutor() as starting:
+        held = [shared_server(kind, run) for kind, given in SERVERS.items() if not os.environ.get(given)]
+        for server, _ in zip(held, starting.map(lambda server: server.__enter__(), held), strict=True):
+            stack.push(server)
+        return asyncio.run(run_all())
+
+
+async def run_all() -> int:
+    """Plant each bug in a process of its own; gives the exit status."""
     began = time.monotonic()
     try:
         for mutant in MUTANTS:
@@ -42,7 +59,11 @@ async def main() -> int:
     controls = asyncio.ensure_future(_control_tests(room))
     caught = await asyncio.gather(*(_try(mutant, room) for mutant in MUTANTS))
     seeds = max((run for _, run in caught), default=0)
-    clean = all([await controls, await _control_seeds(room, seeds)])
+    try:
+        clean = all([await controls, await _control_seeds(room, seeds)])
+    except ChildFailed as error:
+        print(f"the suites could not be run without any bug: {error}")
+        clean = False
     print(f"{time.monotonic() - began:.0f} s")
     print(f"caught {sum(good for good, _ in caught)} of {len(MUTANTS)}")
     return 0 if clean and all(good for good, _ in caught) else 1
@@ -106,4 +127,4 @@ async def _child(room: asyncio.Semaphore, *arguments: str) -> Found:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    sys.exit(main())

@@ -8,6 +8,7 @@ python -m tests.mutants.child --control-tests NODE …    tests without any bug
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -19,6 +20,8 @@ import structlog
 from tests.mutants.catalogue import MUTANTS
 from tests.mutants.mutant import Tests
 from tests.mutants.planting import plant
+
+RUN = "PERDURE_MUTANTS_RUN"  # environment variable: the run whose servers are used
 
 
 class Found(msgspec.Struct):
@@ -57,6 +60,12 @@ def run_tests(nodes: Sequence[str]) -> Found:
 class _Collector:
     def __init__(self) -> None:
         self.found = Found()
+
+    def pytest_configure(self, config: Any) -> None:
+        if run := os.environ.get(
+            RUN
+        ):  # the servers of this run are shared by its children, as by pytest-xdist's workers
+            config.workerinput = {"testrunuid": run}
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         self.found.run += report.when == "call"

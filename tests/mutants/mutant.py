@@ -12,7 +12,7 @@ from tests.mutants.planting import Edit
 class Seeds(Struct, frozen=True):
     """Seeds of the simulation, from the first until one fails."""
 
-    most: int = 400
+    most: int = 600
     first: int = 0
 
 
