@@ -150,11 +150,11 @@ class Trip(Workflow):
 
     async def run(self, item: str) -> list[str]:
         calls = (self.execute(Errand, "a", item), self.execute(Loss, "d", item))
-        done, lost = await asyncio.gather(*calls, return_exceptions=True)
+        ends: tuple[Any, Any] = await asyncio.gather(*calls, return_exceptions=True)
         try:
             return [await self.execute(Errand, "taken", item)]
         except ChildFailed as conflict:
-            return [str(done), getattr(lost, "type", ""), conflict.type]
+            return [ends[0], ends[1].type, conflict.type]
 
 
 APP = App(actors=[Order, Account, Errand, Trip, Loss], tasks=[reserve, price, stamp, message])

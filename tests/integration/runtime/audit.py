@@ -22,6 +22,9 @@ CHECKS = {
     "I6 two outcomes of one task": """
         SELECT stream, convert_from(data, 'UTF8')::json ->> 'task' AS task, count(*) FROM perdure.events
         WHERE type IN ('TaskCompleted', 'TaskFailed') GROUP BY 1, 2 HAVING count(*) > 1""",
+    "two outcomes of one child": """
+        SELECT stream, convert_from(data, 'UTF8')::json ->> 'child' AS child, count(*) FROM perdure.events
+        WHERE type IN ('ChildCompleted', 'ChildFailed') GROUP BY 1, 2 HAVING count(*) > 1""",
     "I7 a timer that fired twice, early, or not": """
         SELECT s.stream, s.timer FROM
         (SELECT stream, convert_from(data, 'UTF8')::json ->> 'timer' AS timer,

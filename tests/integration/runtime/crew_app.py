@@ -15,7 +15,7 @@ from typing import Any
 import asyncpg
 from msgspec import Struct
 
-from actors import Actor, App, Rejected, Retry, Workflow, command, event, query, task, task_context
+from actors import Actor, App, ChildFailed, Rejected, Retry, Workflow, command, event, query, task, task_context
 from runtime import Settings, run_node, run_worker
 from runtime.logs import configure
 
@@ -82,6 +82,28 @@ class Order(Workflow):
         return self.approved is not None
 
 
+class Stamped(Workflow):
+    """A child: one effect, or a failure."""
+
+    async def run(self, item: str, fails: bool = False) -> list[str]:
+        stamped = await stamp(item)
+        if fails:
+            raise Rejected(f"{item} is damaged", {"item": item})
+        return [stamped]
+
+
+class Family(Workflow):
+    """A parent: has its children do the work."""
+
+    async def run(self, plan: str, children: int = 1) -> list[str]:
+        if plan == "order":
+            return list(await self.execute(Order, f"{self.id}-order", "tea"))
+        ids = ["taken"] if plan == "taken" else [f"{self.id}-{n}" for n in range(children)]
+        calls = (self.execute(Stamped, id, f"tea {n}", fails=plan == "fails") for n, id in enumerate(ids))
+        ended: list[Any] = await asyncio.gather(*calls, return_exceptions=True)
+        return [f"{end.type} {end.details}" if isinstance(end, ChildFailed) else end[0] for end in ended]
+
+
 class Deposited(Struct):
     amount: int
 
@@ -111,7 +133,7 @@ class Account(Actor):
         return self.state.value
 
 
-APP = App(actors=[Order, Account], tasks=[reserve, invoice, message, stamp])
+APP = App(actors=[Order, Account, Family, Stamped], tasks=[reserve, invoice, message, stamp])
 
 
 def result_of(item: str) -> list[str]:
