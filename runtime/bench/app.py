@@ -34,6 +34,18 @@ class Steps(Workflow):
         return total
 
 
+class Nested(Workflow):
+    """So many local steps, one after the other, and then a child workflow of one."""
+
+    async def run(self, steps: int) -> int:
+        """Give the sum of what they gave."""
+        total = 0
+        for number in range(steps):
+            total += await step(number)
+        inner: int = await self.execute(Steps, f"{self.id}-inner", 1)
+        return total + inner
+
+
 class Tasks(Workflow):
     """So many tasks on workers, one after the other."""
 
@@ -102,7 +114,7 @@ class Counter(Actor):
         return self.state.units
 
 
-app = App(actors=[Steps, Tasks, FanOut, Sleeper, Counter], tasks=[step, work])
+app = App(actors=[Steps, Nested, Tasks, FanOut, Sleeper, Counter], tasks=[step, work])
 TYPES: dict[str, type[Actor] | type[Workflow]] = {
-    kind.__name__: kind for kind in (Steps, Tasks, FanOut, Sleeper, Counter)
+    kind.__name__: kind for kind in (Steps, Nested, Tasks, FanOut, Sleeper, Counter)
 }

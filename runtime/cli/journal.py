@@ -9,6 +9,9 @@ from typing import Any
 from actors.codec import decode_any
 from actors.errors import PayloadRefused
 from actors.journal import (
+    ChildCompleted,
+    ChildFailed,
+    ChildStarted,
     CommandCompleted,
     CommandFailed,
     CommandReceived,
@@ -26,10 +29,10 @@ from runtime.cli.output import json_text
 
 
 class Titles:
-    """Names a stream's events, in order, and what each is about: a task's end with the task's name, too."""
+    """Names a stream's events, in order, and what each is about: the end of a task or child with its name, too."""
 
     def __init__(self) -> None:
-        self._tasks: dict[int, str] = {}
+        self._names: dict[int, str] = {}  # of tasks and children, which share one numbering
         self._commands: dict[str, str] = {}
 
     def of(self, event: RecordedEvent) -> str:
@@ -37,16 +40,16 @@ class Titles:
         match journal := decode_event(event.type, event.data):
             case None:
                 return event.type
-            case TaskScheduled():
-                self._tasks[journal.task] = journal.name
+            case TaskScheduled(task=number, name=name) | ChildStarted(child=number, stream=name):
+                self._names[number] = name
             case CommandReceived():
                 self._commands[journal.id] = journal.name
-            case TaskCompleted(name=None):
-                return f"TaskCompleted(#{journal.task} {self._tasks.get(journal.task, '')})"
-            case TaskFailed(name=None):
-                return f"TaskFailed(#{journal.task} {self._tasks.get(journal.task, '')}: {journal.error.type})"
+            case TaskCompleted(name=None, task=number) | ChildCompleted(child=number):
+                return f"{event.type}(#{number} {self._names.get(number, '')})"
+            case TaskFailed(name=None, task=number, error=error) | ChildFailed(child=number, error=error):
+                return f"{event.type}(#{number} {self._names.get(number, '')}: {error.type})"
             case TaskAttemptFailed():
-                name = self._tasks.get(journal.task, "")
+                name = self._names.get(journal.task, "")
                 return f"TaskAttemptFailed(#{journal.task} {name}, attempt {journal.attempt}: {journal.error.type})"
             case CommandCompleted():
                 return f"CommandCompleted({self._commands.get(journal.id, journal.id)})"
@@ -107,8 +110,9 @@ def open_work(events: Sequence[RecordedEvent]) -> list[str]:
         f"task #{number} {task.scheduled.name}" + (f", attempt {task.attempt}" if task.attempt > 1 else "")
         for number, task in ledger.tasks.items()
     ]
+    children = [f"child #{number} {child.stream}" for number, child in ledger.children.items()]
     timers = [
         f"timer #{number}, due {datetime.fromtimestamp(due, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
         for number, due in ledger.timers.items()
     ]
-    return tasks + timers
+    return tasks + children + timers

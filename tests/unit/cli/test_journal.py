@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 from msgspec import Raw
 
 from actors.journal import (
+    ChildCompleted,
+    ChildFailed,
+    ChildStarted,
     CommandCompleted,
     CommandReceived,
     ErrorInfo,
@@ -38,27 +41,35 @@ STREAM = recorded(
     CommandReceived("c-1", "ship", Raw(b"{}")),
     CommandCompleted("c-1", Raw(b"null")),
     TimerSet(2, 86_400.0),
+    ChildStarted(3, "Ship", "17", Raw(b"{}")),
 )
 
 
-def test_tasks_and_commands_are_called_by_their_names() -> None:
+def test_tasks_commands_and_children_are_called_by_their_names() -> None:
     """Where the journal has only their numbers and ids."""
     titles = journal.Titles()
-    assert [titles.of(event) for event in [*STREAM, *recorded(TaskCompleted(1, Raw(b"null")))]] == [
+    ends = recorded(
+        TaskCompleted(1, Raw(b"null")), ChildCompleted(3, Raw(b"null")), ChildFailed(3, ErrorInfo("Lost", "gone"))
+    )
+    assert [titles.of(event) for event in [*STREAM, *ends]] == [
         "RunStarted",
         "TaskScheduled(#1 charge)",
         "TaskAttemptFailed(#1 charge, attempt 1: Timeout)",
         "CommandReceived(ship)",
         "CommandCompleted(ship)",
         "TimerSet(#2)",
+        "ChildStarted(#3 Ship/17)",
         "TaskCompleted(#1 charge)",
+        "ChildCompleted(#3 Ship/17)",
+        "ChildFailed(#3 Ship/17: Lost)",
     ]
 
 
 def test_open_work_is_what_has_no_end_yet() -> None:
-    """Tasks with their attempt, timers with their time; nothing after the run's end."""
-    task, timer = journal.open_work(STREAM)
+    """Tasks with their attempt, children, timers with their time; nothing after the run's end."""
+    task, child, timer = journal.open_work(STREAM)
     assert task == "task #1 charge, attempt 2"
+    assert child == "child #3 Ship/17"
     assert timer.startswith("timer #2, due 1970-01-0")
     assert journal.open_work([*STREAM, *recorded(RunCompleted(Raw(b"7")))]) == []
 
