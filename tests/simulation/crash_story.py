@@ -12,7 +12,7 @@ from tests.simulation.faults import Plan, all_good
 from tests.simulation.scenario import APP, LONG, Scenario, forget_outside
 from tests.simulation.world import Hosted, World, simulate
 
-SETTINGS: dict[str, Any] = {"sweep_after": 6.0, "idle": 3.0}
+SETTINGS: dict[str, Any] = {"idle": 3.0}
 
 
 def run_scenario(
@@ -58,7 +58,7 @@ def run_scenario(
         scenario.check(world)
         return node.steps, worker.steps
 
-    return simulate(story, APP, broker=broker, **SETTINGS)
+    return simulate(story, APP, broker=broker, sweep_after=scenario.sweep_after, **SETTINGS)
 
 
 async def _revive(process: Hosted, start: Callable[[], Hosted]) -> None:

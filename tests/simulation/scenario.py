@@ -249,10 +249,11 @@ class Scenario(Struct):
 
     tell: Callable[[World, Client], Coroutine[Any, Any, None]]
     check: Callable[[World], None]
+    sweep_after: float = 6.0
 
 
 LONG, SHORT = Scenario(tell, check), Scenario(tell_short, check_short)
-CHILDREN = Scenario(tell_of_children, check_children)
+CHILDREN = Scenario(tell_of_children, check_children, sweep_after=600.0)  # no second asking helps in time
 
 
 def forget_outside() -> None:

@@ -7,28 +7,35 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
+from actors.journal import Caller, ChildStarted
+from actors.turn import Outcome
 from eventstore import Commit, MemoryStore, OutboxMessage, Redelivery
 from runtime.clock import Clock
 from runtime.hosting import outbox as module
+from runtime.hosting.children import outcome_message, start_message
 from runtime.hosting.outbox import Outbox
 from runtime.hosting.schedule import Schedule
 from runtime.hosting.timers import WINDOW
 from runtime.publisher import Publisher
 from runtime.transport.memory import MemoryBroker, MemoryTransport
+from runtime.transport.port import TransportUnavailable
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Counting(Publisher):
-    """Counts instead of publishing; nothing is ever confirmed."""
+    """Counts instead of publishing; nothing is confirmed but by the test."""
 
     def __init__(self) -> None:
         super().__init__(MemoryTransport(MemoryBroker()))
         self.handed_in: list[bytes] = []
+        self.settle: list[Callable[[Any], None]] = []
 
     def add(self, message: Any, settled: Callable[[Any], None]) -> None:
         self.handed_in.append(message.body)
+        self.settle.append(settled)
 
 
 class Relay:
@@ -107,3 +114,31 @@ async def test_the_last_plan_holds_also_when_it_is_far_off() -> None:
     relay.clock.set(NOW + timedelta(seconds=2))
     await relay.schedule.run_due(0.0, 10)
     assert relay.publisher.handed_in == []
+
+
+async def test_a_child_s_outcome_goes_when_it_is_confirmed_and_its_start_stays() -> None:
+    """One has done its duty; for the other an answer is owed, so it gets a mark. Before the confirm both just wait."""
+    relay, caller = Relay(), Caller("Order/1", 1)
+    start = start_message("Order/1", ChildStarted(1, "Ship", "1", Raw(b"{}")), 1, None, NOW)
+    told = outcome_message("Ship/1", caller, Outcome(result=Raw(b"1")), 1, None)
+    for message in (start, told):
+        relay.outbox.publish(message)
+    assert (relay.outbox.marks(0.0), relay.outbox.done(0.0)) == ([], [])
+    for settled in relay.publisher.settle:
+        settled(None)
+    assert [mark.id for mark in relay.outbox.marks(0.0)] == ["Order/1#1"]
+    assert relay.outbox.done(0.0) == [told.id]
+    relay.outbox.closed([told.id])
+    assert relay.outbox.done(0.0) == []
+
+
+async def test_a_child_s_outcome_whose_confirm_is_missing_is_said_again() -> None:
+    """Its row is there until the broker has it for sure."""
+    relay = Relay()
+    told = outcome_message("Ship/1", Caller("Order/1", 1), Outcome(result=Raw(b"1")), 1, None)
+    relay.outbox.publish(told)
+    relay.publisher.settle[0](TransportUnavailable("the connection is gone"))
+    assert relay.outbox.done(0.0) == []
+    relay.clock.set(NOW + timedelta(seconds=2))
+    await relay.schedule.run_due(0.0, 10)
+    assert relay.publisher.handed_in == [told.body] * 2
