@@ -6,24 +6,30 @@ import pytest
 
 from tests.simulation.crash_story import run_scenario
 from tests.simulation.faults import Fate, RepeatingBroker, every, nth
+from tests.simulation.scenario import CHILDREN, LONG, Scenario
+
+STORIES = pytest.mark.parametrize("story", [LONG, CHILDREN], ids=["long", "children"])
 
 
-def test_every_message_comes_twice() -> None:
+@STORIES
+def test_every_message_comes_twice(story: Scenario) -> None:
     """Commands, tasks, outcomes and replies may all be delivered twice."""
-    run_scenario(broker=RepeatingBroker())
+    run_scenario(story, broker=RepeatingBroker())
 
 
+@STORIES
 @pytest.mark.parametrize("first", [0, 1])
-def test_every_commit_loses_its_answer(first: int) -> None:
+def test_every_commit_loses_its_answer(story: Scenario, first: int) -> None:
     """A commit whose answer never came was done all the same: every second one here, the others there."""
-    run_scenario(plan=every(2, Fate.ANSWER_LOST, "commit", first=first))
+    run_scenario(story, plan=every(2, Fate.ANSWER_LOST, "commit", first=first))
 
 
+@STORIES
 @pytest.mark.parametrize("step", [2, 3])
 @pytest.mark.parametrize("method", ["commit", "load", "outbox", "timers", "unfinished"])
-def test_the_store_fails_now_and_then(method: str, step: int) -> None:
+def test_the_store_fails_now_and_then(story: Scenario, method: str, step: int) -> None:
     """What was not done is done again."""
-    run_scenario(plan=every(step, Fate.NOT_DONE, method))
+    run_scenario(story, plan=every(step, Fate.NOT_DONE, method))
 
 
 @pytest.mark.parametrize("fate", [Fate.NOT_DONE, Fate.ANSWER_LOST])
@@ -33,16 +39,18 @@ def test_leases_fail_now_and_then(step: int, fate: Fate) -> None:
     run_scenario(plan=every(step, fate, "beat", "claim", "release", "leave"))
 
 
+@STORIES
 @pytest.mark.parametrize("fate", [Fate.NOT_DONE, Fate.ANSWER_LOST])
 @pytest.mark.parametrize("step", [2, 3])
-def test_publishes_are_unknown_now_and_then(step: int, fate: Fate) -> None:
+def test_publishes_are_unknown_now_and_then(story: Scenario, step: int, fate: Fate) -> None:
     """Tasks and outcomes whose confirm never came are published again, and count once."""
-    run_scenario(plan=every(step, fate, "publish"), worker_plan=every(step, fate, "publish"))
+    run_scenario(story, plan=every(step, fate, "publish"), worker_plan=every(step, fate, "publish"))
 
 
+@STORIES
 @pytest.mark.parametrize("fate", [Fate.NOT_DONE, Fate.ANSWER_LOST])
 @pytest.mark.parametrize("method", ["commit", "load", "publish", "beat"])
-def test_each_call_may_fail_once(method: str, fate: Fate) -> None:
+def test_each_call_may_fail_once(story: Scenario, method: str, fate: Fate) -> None:
     """There is no single call whose failure matters; but a node whose very first beat fails says so and ends."""
     for number in range(2, 26, 3):
-        run_scenario(plan=nth(method, number, fate))
+        run_scenario(story, plan=nth(method, number, fate))
