@@ -21,13 +21,14 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from msgspec import UNSET, Raw
+from msgspec import UNSET
 
 from actors import InvalidInput
 from actors.journal import Caller, ChildStarted
 from actors.names import split_stream
 from actors.turn import Outcome
 from eventstore import OutboxMessage
+from runtime.hosting.replies import NULL
 from runtime.messages import ChildOutcome, Inbound, Start, decode_inbound, encode_message
 from runtime.routing import partition_of
 from runtime.transport.port import Destination
@@ -66,7 +67,7 @@ def outcome_message(
         correlation_id=correlation_id,
         number=caller.number,
         child=child,
-        result=(outcome.result or Raw(b"null")) if outcome.error is None else UNSET,
+        result=(outcome.result or NULL) if outcome.error is None else UNSET,
         error=outcome.error,
     )
     row = f"{_OUTCOME}{child}={caller.key}"

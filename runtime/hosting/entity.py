@@ -21,8 +21,8 @@ from eventstore import Commit, InboxMark, LoadedStream, NewEvent
 from eventstore import Execution as ExecutionRow
 from runtime.hosting.ground import Ground, answers, fingerprint, refusal, storable
 from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
+from runtime.hosting.replies import reply_for
 from runtime.hosting.snapshots import ActorSnapshots
-from runtime.hosting.workflow import reply_for
 from runtime.messages import (
     Ask,
     AwaitResult,

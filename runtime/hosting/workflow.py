@@ -23,6 +23,7 @@ from eventstore import Execution as ExecutionRow
 from runtime.hosting.children import outcome_message, start_message
 from runtime.hosting.ground import Ground, answers, refusal, storable
 from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
+from runtime.hosting.replies import NULL, conflict, reply_for, stuck
 from runtime.messages import (
     Ask,
     AwaitResult,
@@ -38,8 +39,6 @@ from runtime.messages import (
     error_reply,
 )
 from runtime.transport.port import Destination
-
-_NULL = Raw(b"null")
 
 
 class WorkflowBehaviour:
@@ -157,7 +156,7 @@ class WorkflowBehaviour:
         elif message.caller is not None:
             return self._called_again(message, message.caller, started)
         elif canonical(started.input) != canonical(message.input):
-            return refusal(item, _conflict(f"{self.stream} was started with other input"))
+            return refusal(item, conflict(f"{self.stream} was started with other input"))
         else:
             step = Step()
             created = message.command_id is not None and message.command_id == started.command_id
@@ -172,7 +171,8 @@ class WorkflowBehaviour:
         """Answer a workflow that asks for this instance as its child, and finds it there."""
         outcome = self._execution.outcome
         if caller != started.caller or canonical(started.input) != canonical(message.input):
-            outcome = Outcome(error=_conflict(f"{self.stream} was started by somebody else").error)
+            note = f"{self.stream} was started by somebody else; a child's id is its own: take another one"
+            outcome = Outcome(error=ErrorInfo("Conflict", note))
         if outcome is None:
             return Step()  # the journal knows whom to tell
         commit = self._no_events()
@@ -203,11 +203,11 @@ class WorkflowBehaviour:
         if (taken := ledger.commands.get(message.command_id)) is not None:
             received = taken.received
             if received.name != message.name or canonical(received.input) != canonical(message.input):
-                return refusal(item, _conflict(f"command id {message.command_id} was used for other input"))
+                return refusal(item, conflict(f"command id {message.command_id} was used for other input"))
             if taken.outcome is not None:
                 return Step(replies=answers(item, reply_for(taken.outcome)))
             if (broken := self._execution.broken) is not None:
-                return Step(replies=answers(item, _stuck(self.stream, broken)))
+                return Step(replies=answers(item, stuck(self.stream, broken)))
             self._ground.waiters.add(self.stream, message.command_id, item.reply_to)
             return Step()
         if (refused := self._refusal(message)) is not None:
@@ -217,7 +217,7 @@ class WorkflowBehaviour:
         turn = self._execution.command(message.command_id, message.name, message.input, now.timestamp())
         step = self._step(turn, now, message.command_id)
         if (broken := self._execution.broken) is not None:
-            step.resolved.append((message.command_id, _stuck(self.stream, broken)))
+            step.resolved.append((message.command_id, stuck(self.stream, broken)))
         return step
 
     def _refusal(self, message: Send) -> Reply | None:
@@ -263,7 +263,7 @@ class WorkflowBehaviour:
         at, cause = now.timestamp(), f"{self.stream}#{message.task}.{message.attempt}"
         if message.error is None:
             turn = execution.task_completed(
-                message.task, message.result if isinstance(message.result, Raw) else _NULL, at
+                message.task, message.result if isinstance(message.result, Raw) else NULL, at
             )
             return self._step(turn, now, cause)
         open_task = execution.ledger.tasks.get(message.task)
@@ -306,7 +306,7 @@ class WorkflowBehaviour:
     def _local(self, done: LocalDone) -> Step:
         now, call = self._ground.clock.now(), done.call
         if done.error is None:
-            turn = self._execution.task_completed(call.task, done.result or _NULL, now.timestamp(), local=call.name)
+            turn = self._execution.task_completed(call.task, done.result or NULL, now.timestamp(), local=call.name)
         else:
             turn = self._execution.task_failed(call.task, done.error, done.attempts, now.timestamp(), local=call.name)
         return self._step(turn, now, f"{self.stream}#{call.task}.{done.attempts}")
@@ -413,19 +413,3 @@ class WorkflowBehaviour:
     def local_calls(self) -> list[LocalCall]:
         """Give the local tasks that the instance waits for."""
         return self._execution.pending_local_calls()
-
-
-def reply_for(outcome: Outcome) -> Reply:
-    """Make the reply that tells an outcome."""
-    if outcome.error is not None:
-        return Reply(Status.FAILED, error=outcome.error)
-    return Reply(Status.OK, outcome.result or _NULL)
-
-
-def _conflict(what: str) -> Reply:
-    return Reply(Status.CONFLICT, error=ErrorInfo("Conflict", f"{what}; use another id, or repeat the same input"))
-
-
-def _stuck(stream: str, error: ErrorInfo) -> Reply:
-    note = f"{stream} is stuck ({error.type}: {error.message}); the command is kept and handled when that is fixed"
-    return Reply(Status.STUCK, error=ErrorInfo("InstanceStuck", note))

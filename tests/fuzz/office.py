@@ -12,10 +12,11 @@ import msgspec
 from msgspec import Struct
 
 from actors import Actor, App, Rejected, Retry, Workflow, command, event, query, task
-from actors.journal import ErrorInfo
+from actors.journal import Caller, ErrorInfo
 from runtime.messages import (
     Ask,
     AwaitResult,
+    ChildOutcome,
     Inbound,
     Reply,
     ReplyWhen,
@@ -158,6 +159,9 @@ def inbound() -> list[Inbound]:
             TaskOutcome(type="Errand", id=id, task=1, attempt=1, result=msgspec.Raw(b'{"sku":"x","count":1}')),
             TaskOutcome(type="Errand", id=id, task=1, attempt=1, error=ERROR),
             TaskOutcome(type="Errand", id=id, task=9, attempt=4, error=ERROR, retryable=False),
+            ChildOutcome(type="Errand", id=id, number=1, child="Errand/c", result=msgspec.Raw(b"[1]")),
+            ChildOutcome(type="Errand", id=id, number=1, child="Errand/c", error=ERROR),
+            Start(type="Errand", id=id, input=RUN, command_id="Errand/p#1", caller=Caller("Errand/p", 1)),
         ]
     return messages
 

@@ -177,7 +177,7 @@ def _may_wait(body: bytes) -> bool:
         case TaskOutcome() | ChildOutcome() | AwaitResult():
             return True
         case Start():
-            return message.reply_when is ReplyWhen.COMPLETED
+            return message.caller is not None or message.reply_when is ReplyWhen.COMPLETED
         case Send():
             return message.type == "Errand"
         case Ask():
@@ -191,6 +191,8 @@ def _left_a_trace(world: World, body: bytes) -> bool:
         return False
     stream = world.store.log.streams.get(message.stream)
     match message:
+        case Start() if message.caller is not None:
+            return True  # its parent keeps it
         case Start():
             return stream is not None and bool(stream.events)
         case Send() if stream is not None:

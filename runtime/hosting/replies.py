@@ -1,0 +1,29 @@
+"""What a workflow's callers are told: outcomes, conflicts, and that it is stuck."""
+
+from __future__ import annotations
+
+from msgspec import Raw
+
+from actors.journal import ErrorInfo
+from actors.turn import Outcome
+from runtime.messages import Reply, Status
+
+NULL = Raw(b"null")
+
+
+def reply_for(outcome: Outcome) -> Reply:
+    """Make the reply that tells an outcome."""
+    if outcome.error is not None:
+        return Reply(Status.FAILED, error=outcome.error)
+    return Reply(Status.OK, outcome.result or NULL)
+
+
+def conflict(what: str) -> Reply:
+    """Make the reply to what comes under an id that was used for something else."""
+    return Reply(Status.CONFLICT, error=ErrorInfo("Conflict", f"{what}; use another id, or repeat the same input"))
+
+
+def stuck(stream: str, error: ErrorInfo) -> Reply:
+    """Make the reply to a command that waits for mended code."""
+    note = f"{stream} is stuck ({error.type}: {error.message}); the command is kept and handled when that is fixed"
+    return Reply(Status.STUCK, error=ErrorInfo("InstanceStuck", note))
