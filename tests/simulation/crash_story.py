@@ -24,6 +24,8 @@ def run_scenario(
     worker_plan: Plan = all_good,
     broker: MemoryBroker | None = None,
     seconds: float = 400.0,
+    companion: bool = False,
+    companion_dies_at: int | None = None,
 ) -> tuple[int, int]:
     """Tell a scenario; gives the steps that the first node and the first worker took.
 
@@ -34,6 +36,8 @@ def run_scenario(
         plan: the fates of the first node's calls to the store and the broker.
         worker_plan: the fates of the first worker's calls to the broker.
         broker: None: one that does no harm.
+        companion: whether another node has half of the partitions from the beginning.
+        companion_dies_at: the step before which that one is killed; another one starts at once.
         seconds: of virtual time, that the story may take: what was interrupted has to be noticed, not to be stumbled over.
     """
     forget_outside()
@@ -41,16 +45,20 @@ def run_scenario(
     async def story(world: World) -> tuple[int, int]:
         node = world.node(die_at=node_dies_at, plan=plan)
         worker = world.worker(die_at=worker_dies_at, plan=worker_plan)
-        revivals = [
+        revivals: list[asyncio.Future[None]] = [
             asyncio.ensure_future(_revive(node, world.node)),
             asyncio.ensure_future(_revive(worker, world.worker)),
         ]
+        if companion:
+            other = world.node(die_at=companion_dies_at)
+            await world.served(node, other)
+            revivals.append(asyncio.ensure_future(_revive(other, world.node)))
         async with world.client() as client:
             await scenario.tell(world, client)
             await world.until(lambda: _at_rest(world), seconds=100, what="nothing left to do")
         assert world.elapsed < seconds, f"it took {world.elapsed:.1f} virtual seconds"
         await world.stop_all()
-        await _clean_up(world, node)
+        await _clean_up(world)
         for revival in revivals:
             revival.cancel()
         audit_log(world.store, APP)
@@ -70,9 +78,9 @@ def _at_rest(world: World) -> bool:
     return all(not p.outbox and not p.timers for p in world.store.log.partitions)
 
 
-async def _clean_up(world: World, node: Hosted) -> None:
-    """Where the node died while it stopped, let the next one take over and stop in order."""
-    if not node.dead or not any(world.owners()):
+async def _clean_up(world: World) -> None:
+    """Where a node died while it stopped, let the next one take over and stop in order."""
+    if not any(process.dead for process in world.processes) or not any(world.owners()):
         return
     last = next((p for p in world.processes if not p.dead and not p.main.done()), None) or world.node()
     await last.ready.wait()

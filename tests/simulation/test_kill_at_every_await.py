@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.simulation.crash_story import run_scenario
@@ -37,6 +39,15 @@ def test_a_node_may_die_at_any_await_of_a_long_life(part: int) -> None:
 def test_a_node_may_die_at_any_await_of_a_parent_and_its_children(part: int) -> None:
     """Nor of a child's start, its end, a conflict, and the news of each."""
     assert _kill_nodes(CHILDREN, 1 + part, PARTS) > 20
+
+
+@pytest.mark.parametrize("who", ["node_dies_at", "companion_dies_at"])
+@pytest.mark.parametrize("part", range(PARTS))
+def test_either_node_may_die_where_parent_and_child_live_apart(who: str, part: int) -> None:
+    """Each of two nodes has one partition; one of them dies, and the other hears of what it did all the same."""
+    for step in range(40 + part, 240, PARTS):
+        deaths: dict[str, Any] = {who: step}
+        run_scenario(CHILDREN, companion=True, seconds=SECONDS, **deaths)
 
 
 @pytest.mark.parametrize("scenario", [SHORT, LONG], ids=["short", "long"])
