@@ -14,6 +14,7 @@ from runtime.client import Client  # noqa: E402
 from runtime.errors import (  # noqa: E402
     AlreadyFinished,
     AnswerTimeout,
+    ClientBroken,
     CommandError,
     CommandFailed,
     CommandInvalid,
@@ -33,6 +34,7 @@ __all__ = [
     "AlreadyFinished",
     "AnswerTimeout",
     "Client",
+    "ClientBroken",
     "CommandError",
     "CommandFailed",
     "CommandInvalid",

@@ -3,6 +3,7 @@
     PerdureError
     ├── ConfigurationError       a setting is missing or can't be used
     ├── AnswerTimeout            no answer came in time: the command may or may not have been handled
+    ├── ClientBroken             a mistake in the client itself; it can't be used any more
     └── CommandError             the answer to a command, query or start is an error; `reply` holds it
         ├── CommandFailed        a declared failure; `type` names it
         ├── CommandInvalid       unknown name, arguments that do not fit, a payload that can't be taken
@@ -33,6 +34,13 @@ class ConfigurationError(PerdureError):
 
 class AnswerTimeout(PerdureError):
     """No answer came in time. Unknown, not no: ask again with the same command id."""
+
+
+class ClientBroken(PerdureError):
+    """What publishes or receives for a client ended by a mistake of ours: make another client, and please report it.
+
+    Unknown, not no: what was under way may have been handled.
+    """
 
 
 class CommandError(PerdureError):

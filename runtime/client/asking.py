@@ -27,7 +27,7 @@ from runtime.client.calls import encoded
 from runtime.client.deadlines import Deadlines
 from runtime.clock import monotonic
 from runtime.consuming import pause
-from runtime.errors import AnswerTimeout
+from runtime.errors import AnswerTimeout, ClientBroken
 from runtime.messages import Inbound, Reply, decode_reply
 from runtime.publisher import Publisher
 from runtime.routing import partition_of
@@ -165,6 +165,7 @@ class Asker:
         self._numbers = count(1)  # an answer comes to our own address, so a number tells it from all others
         self._inbox: Subscription | None = None
         self._duties: list[asyncio.Task[None]] = []
+        self._broken: ClientBroken | None = None
 
     async def open(self) -> None:
         """Make the reply queue. Raises `TransportError`."""
@@ -173,6 +174,8 @@ class Asker:
             asyncio.create_task(self.publisher.run(), name="client publisher"),
             asyncio.create_task(self._receive(), name="client replies"),
         ]
+        for duty in self._duties:
+            duty.add_done_callback(self._ended)
 
     async def close(self) -> None:
         """End every wait and give the reply queue back; safe to call twice."""
@@ -191,6 +194,20 @@ class Asker:
             await self._inbox.close()
             self._inbox = None
 
+    def _ended(self, duty: asyncio.Task[None]) -> None:
+        """A duty ends by cancellation only. After anything else nobody would hear of an answer: all who wait are told."""
+        if duty.cancelled():
+            return
+        error = duty.exception()
+        log.error("client broken", duty=duty.get_name(), error=repr(error))
+        self._broken = ClientBroken(
+            f"the {duty.get_name()} task ended: {error!r}. Make another client, and report this"
+        )
+        self._broken.__cause__ = error
+        for question in self.waiting.values():
+            if not question.over:
+                question.answer.set_exception(self._broken)
+
     async def ask(self, content: Inbound, timeout: float | None) -> Reply:
         """Send a message and wait for its answer.
 
@@ -208,6 +225,8 @@ class Asker:
         await self._settled(Question(self, content, timeout, None), f"told {next(self._numbers)}")
 
     async def _settled(self, question: Question, key: str) -> Reply | None:
+        if self._broken is not None:
+            raise self._broken
         self.waiting[key] = question
         try:
             question.send()

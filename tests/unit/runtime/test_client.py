@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runtime import AnswerTimeout, CommandInvalid, ConfigurationError
+from runtime import AnswerTimeout, ClientBroken, CommandInvalid, ConfigurationError
 from runtime.transport.port import Destination
 from tests.simulation.faults import Fate, every
 from tests.simulation.world import World, simulate
@@ -66,6 +66,30 @@ def test_closing_a_client_ends_the_waits_of_its_callers() -> None:
             await world.pass_time(1)
         with pytest.raises(AnswerTimeout, match="closed"):
             await waiting
+        await world.stop_all()
+
+    simulate(story, BANK)
+
+
+def test_a_mistake_of_the_client_s_own_is_told_to_everybody() -> None:
+    """Who waits, and who comes later: a mute client would let them wait for ever."""
+
+    async def story(world: World) -> None:
+        world.node()
+        async with world.client() as client:
+            waiting = asyncio.ensure_future(client.execute(Sleeping, "1", 20.0))
+            await world.pass_time(1)
+
+            def mistake(correlation_id: str | None, body: bytes) -> None:
+                raise ZeroDivisionError("a mistake")
+
+            client._asker.answered = mistake  # type: ignore[method-assign]  # planted
+            with pytest.raises(ClientBroken, match=r"client replies.*ZeroDivisionError"):
+                await client.call(Account, "a", "deposit", 5)
+            with pytest.raises(ClientBroken, match="Make another client"):
+                await waiting
+            with pytest.raises(ClientBroken):
+                await client.query(Account, "a", "balance")
         await world.stop_all()
 
     simulate(story, BANK)
