@@ -25,7 +25,7 @@ from eventstore import (
 from runtime.clock import monotonic
 from runtime.hosting.activation import Activation, TurnUnit
 from runtime.hosting.children import check_caller, comes_again
-from runtime.hosting.ground import Ground, answers
+from runtime.hosting.ground import Ground, answers, fingerprint
 from runtime.hosting.item import Item, Step, TimerDue, Wake
 from runtime.hosting.local_tasks import LocalTasks
 from runtime.hosting.outbox import MARK_AFTER, Outbox
@@ -123,6 +123,26 @@ class PartitionHost:
         reply = error_reply(Status.QUARANTINED, ErrorInfo("Quarantined", reason))
         item = Item(Wake(type="", id=""), delivery, subscription, attempts)
         self.quarantine.put(item, reason, replies=answers(item, reply), lost=lost)
+
+    async def repeat_answer(self, delivery: Delivery, subscription: Subscription) -> bool:
+        """Answer a command that an actor has handled before from its inbox, and run nothing; say whether that was so.
+
+        Raises:
+            StoreError: the inbox can't be read.
+        """
+        try:
+            content = decode_inbound(delivery.body)
+        except InvalidInput:
+            return False
+        if not isinstance(content, Send):
+            return False
+        key = (content.stream, content.command_id)
+        mark = (await self._services.store.replies([key])).get(key)
+        if mark is None or mark.digest != fingerprint(content.name, content.input):
+            return False
+        self._services.reply(answers(Item(content, delivery, subscription), mark.reply))
+        subscription.ack(delivery)
+        return True
 
     def _refuse(self, delivery: Delivery, subscription: Subscription, error: InvalidInput) -> None:
         log.warning("message refused", partition=self.partition, error=str(error))

@@ -13,6 +13,7 @@ from actors import Actor, App, Workflow, command, event, query, task
 from actors.codec import MAX_BYTES
 from eventstore import Quarantined
 from runtime import Client, CommandInvalid, CommandQuarantined, NotFound, PerdureError
+from runtime.hosting.host import PartitionHost
 from runtime.messages import Reply, Status, decode_reply
 from runtime.transport.port import Destination, Message
 from tests.simulation.audit import audit_log
@@ -279,6 +280,35 @@ def test_a_message_that_kills_its_node_is_found_out() -> None:
         return killed
 
     assert 2 <= simulate(story, APP) <= 8
+
+
+def test_a_command_whose_node_dies_after_its_commit_is_answered_not_put_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It took effect, so nobody may be told that it did not."""
+    done = PartitionHost.done
+    up: list[Any] = []
+
+    async def story(world: World) -> None:
+        async def keep_a_node_up() -> None:
+            while True:
+                up.append(world.node())
+                await up[-1].died.wait()
+
+        def die_before_the_ack(host: PartitionHost, activation: Any, step: Any, item: Any) -> None:
+            if getattr(item.content, "command_id", None) == "deadly":
+                up[-1].die()
+            else:
+                done(host, activation, step, item)
+
+        monkeypatch.setattr(PartitionHost, "done", die_before_the_ack)
+        keeping = asyncio.ensure_future(keep_a_node_up())
+        async with world.client() as client:
+            assert await client.call(Adder, "a", "add", 7, command_id="deadly", timeout=200) == 1
+            assert await client.call(Adder, "a", "add", 1, timeout=200) == 2
+        keeping.cancel()
+        await world.stop_all()
+        assert _quarantined(world) == []
+
+    simulate(story, APP)
 
 
 def _deadly(process: Any) -> App:
