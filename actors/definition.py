@@ -14,7 +14,7 @@ from actors.fingerprint import fingerprint
 from actors.handlers import Handler, handlers, marked
 from actors.names import TYPE_NAME
 from actors.purity import check_purity
-from actors.signature import Signature, _checked_type, type_hints
+from actors.signature import Signature, checked_type, type_hints
 from actors.snapshot import SnapshotFormat, Snapshots
 from actors.task import Task
 from actors.workflow import Surroundings, Workflow
@@ -117,7 +117,7 @@ class ActorType(_Definition):
     def _format(self) -> SnapshotFormat:
         objection = None
         try:
-            _checked_type(self.state_type, f"{self.name}: the state")
+            checked_type(self.state_type, f"{self.name}: the state")
         except DefinitionError as error:
             if self.snapshots not in (None, Actor.snapshots):  # asked for, so that they are missed
                 raise DefinitionError(f"{error}; or set `snapshots = None`, and the state is always folded") from None

@@ -52,7 +52,7 @@ class Signature:
         self.result_type: Any = hints.get("return", Any)
         self._call = _call(parameters)
         self._by_name, self._by_position = self._decoders(fields)
-        self._result = plain_decoder(_checked_type(self.result_type, f"{owner}: the result"))
+        self._result = plain_decoder(checked_type(self.result_type, f"{owner}: the result"))
 
     def encode(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
         """Give call arguments as a JSON object.
@@ -121,7 +121,7 @@ class Signature:
 
     def _decoders(self, fields: list[Any]) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
         for name, type_, *_ in fields:
-            _checked_type(type_, f"{self.owner}: parameter {name}")
+            checked_type(type_, f"{self.owner}: parameter {name}")
         # Required parameters stand before optional ones in a struct by position; keyword-only ones may not.
         title = self.owner.replace(".", "_")
         by_name = msgspec.defstruct(title, fields, kw_only=True, gc=False, forbid_unknown_fields=True)
@@ -160,7 +160,8 @@ def type_hints(annotated: Callable[..., Any] | type, owner: str) -> dict[str, An
         raise DefinitionError(f"{owner}: an annotation can't be read at run time: {error}") from error
 
 
-def _checked_type(type_: Any, where: str) -> Any:
+def checked_type(type_: Any, where: str) -> Any:
+    """Give a type back if JSON can be turned into it; raises `DefinitionError` that names `where` it stands."""
     try:
         msgspec.json.Decoder(type_)
         custom = _custom_type(msgspec.inspect.type_info(type_), set())
