@@ -6,7 +6,6 @@ becomes of the decisions is the business of the `Execution` that owns it.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from inspect import isawaitable
 from random import Random
@@ -16,7 +15,7 @@ from msgspec import Raw
 
 from actors.definition import WorkflowType
 from actors.errors import Bug, DefinitionError, Failure, NotDurable
-from actors.failures import child_failure, describe, error_info, failure
+from actors.failures import describe, error_info
 from actors.journal import (
     ChildCompleted,
     ChildFailed,
@@ -36,6 +35,7 @@ from actors.journal import (
 )
 from actors.loop import DurableLoop, DurableTimer
 from actors.names import stream_name
+from actors.operation import ChildCall, Operation, TaskCall
 from actors.task import Task
 from actors.turn import LocalCall, LogLine, Outcome
 from actors.workflow import Workflow
@@ -44,22 +44,21 @@ from actors.workflow import Workflow
 class Program:
     """One workflow instance's coroutines, on a loop of their own.
 
-    `waiting`, `children`, `timers` and `local_calls` say what the code waits for now. `new_local_calls`, `cleared` and `logs`
+    `open`, `timers` and `local_calls` say what the code waits for now. `new_local_calls`, `cleared` and `logs`
     collect what it did besides deciding, until they are emptied.
     """
 
     __slots__ = (
-        "_bug", "_decisions", "_handlers", "_random", "_run_outcome", "asked", "children", "cleared", "instance",
-        "kind", "local_calls", "logs", "loop", "new_local_calls", "replaying", "stream", "timers", "waiting",
+        "_bug", "_decisions", "_handlers", "_random", "_run_outcome", "asked", "cleared", "instance",
+        "kind", "local_calls", "logs", "loop", "new_local_calls", "open", "replaying", "stream", "timers",
     )  # fmt: skip
 
     def __init__(self, kind: WorkflowType, stream: str) -> None:
         self.kind, self.stream = kind, stream
         self.loop = DurableLoop(self, stream)  # type: ignore[abstract]  # the refused methods are added by name
         self.instance: Workflow | None = None  # made by the first fact, so that __init__ has its time
-        self.asked = 0  # operations so far: tasks, timers and children share one numbering
-        self.waiting: dict[int, tuple[Task[Any, Any], asyncio.Future[Raw]]] = {}
-        self.children: dict[int, tuple[ChildStarted, asyncio.Future[Raw]]] = {}
+        self.asked = 0  # operations so far: timers share the numbering
+        self.open: dict[int, Operation] = {}
         self.local_calls: dict[int, LocalCall] = {}
         self.timers: dict[int, DurableTimer] = {}
         self.new_local_calls: list[LocalCall] = []
@@ -133,10 +132,9 @@ class Program:
 
     def waiting_for(self) -> list[str]:
         """Say in words what the code waits for now."""
-        tasks = [f"task #{number} {task.name}" for number, (task, _) in self.waiting.items()]
+        operations = [operation.title() for operation in self.open.values()]
         timers = [f"timer #{number}" for number in self.timers]
-        children = [f"child #{number} {child.stream}" for number, (child, _) in self.children.items()]
-        return tasks + children + timers + ["a condition"] * self.loop.conditions
+        return operations + timers + ["a condition"] * self.loop.conditions
 
     def dispose(self) -> None:
         """Drop the coroutines; no user code gets to ask for anything any more."""
@@ -152,17 +150,16 @@ class Program:
         if self.kind.tasks.get(task.name) is not task:
             raise DefinitionError(f"task {task.name} is not registered: name it in App(tasks=[…])")
         self.asked = number = self.asked + 1
-        future: asyncio.Future[Raw] = asyncio.Future(loop=loop)
-        self.waiting[number] = (task, future)
+        self.open[number] = operation = TaskCall(number, loop, task)
         if task.local:
             self.local_calls[number] = call = LocalCall(number, task.name, input)
             self.new_local_calls.append(call)
         else:
             self._decisions.append(TaskScheduled(number, task.name, Raw(input)))
         try:
-            return task.signature.decode_result(await future)
+            return task.signature.decode_result(await operation.future)
         finally:
-            del self.waiting[number]
+            del self.open[number]
             if task.local:
                 del self.local_calls[number]
 
@@ -177,13 +174,12 @@ class Program:
         input = Raw(kind.run_signature.encode(args, kwargs))
         self.asked = number = self.asked + 1
         started = ChildStarted(number, kind.name, id, input)
-        future: asyncio.Future[Raw] = asyncio.Future(loop=self.loop)
-        self.children[number] = started, future
+        self.open[number] = operation = ChildCall(started, self.loop)
         self._decisions.append(started)
         try:
-            return kind.run_signature.decode_result(await future)
+            return kind.run_signature.decode_result(await operation.future)
         finally:
-            del self.children[number]
+            del self.open[number]
 
     def timer_set(self, timer: DurableTimer) -> int:
         """Keep a timer; see `actors.loop.Host`. One that is cancelled within its turn never existed."""
@@ -224,26 +220,20 @@ class Program:
         self.loop.begin(self._handle(fact))
 
     def _task_completed(self, fact: TaskCompleted) -> None:
-        waiting = self.waiting.get(fact.task)
-        if waiting is not None and not waiting[1].done():
-            waiting[1].set_result(fact.result)
+        if (operation := self.open.get(fact.task)) is not None:
+            operation.complete(fact.result)
 
     def _task_failed(self, fact: TaskFailed) -> None:
-        waiting = self.waiting.get(fact.task)
-        if waiting is not None and not waiting[1].done():
-            task, future = waiting
-            future.set_exception(failure(task.raises, task.name, fact.error))
+        if (operation := self.open.get(fact.task)) is not None:
+            operation.fail(fact.error)
 
     def _child_completed(self, fact: ChildCompleted) -> None:
-        waiting = self.children.get(fact.child)
-        if waiting is not None and not waiting[1].done():
-            waiting[1].set_result(fact.result)
+        if (operation := self.open.get(fact.child)) is not None:
+            operation.complete(fact.result)
 
     def _child_failed(self, fact: ChildFailed) -> None:
-        waiting = self.children.get(fact.child)
-        if waiting is not None and not waiting[1].done():
-            started, future = waiting
-            future.set_exception(child_failure(started.stream, fact.error))
+        if (operation := self.open.get(fact.child)) is not None:
+            operation.fail(fact.error)
 
     def _timer_fired(self, fact: TimerFired) -> None:
         if (timer := self.timers.pop(fact.timer, None)) is not None:

@@ -23,6 +23,7 @@ from actors.journal import (
     decode_event,
 )
 from actors.ledger import Ledger
+from actors.operation import TaskCall
 from actors.program import Program
 from actors.turn import HistoryEvent
 
@@ -100,9 +101,9 @@ class Replay:
     def _check_name(self, outcome: TaskCompleted | TaskFailed, version: int) -> None:
         """See that a local task's outcome belongs to the task that the code asked for: it has no other record."""
         number, program = outcome.task, self.program
-        waiting = program.waiting.get(number)
-        if waiting is not None and waiting[0].name != outcome.name:
-            raise self._differs(version, outcome.title(), f"asks for the local task #{number} {waiting[0].name}")
+        operation = program.open.get(number)
+        if operation is not None and not (isinstance(operation, TaskCall) and operation.task.name == outcome.name):
+            raise self._differs(version, outcome.title(), f"asks for {operation.title()}")
         if number > program.asked:
             raise self._differs(version, outcome.title(), f"has asked for {program.asked} operations only")
 

@@ -1,0 +1,83 @@
+"""Operations: what a workflow's code has asked for and awaits, each under a number of its own.
+
+A decision in the journal names the number, and so does the fact that settles it later. A kind of operation adds one
+class here: how it reads in a message to people, and what its failure is to the code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from typing import Any
+
+from msgspec import Raw
+
+from actors.errors import Failure
+from actors.failures import child_failure, failure
+from actors.journal import ChildStarted, ErrorInfo
+from actors.task import Task
+
+
+class Operation(ABC):
+    """One operation that is under way. Its future takes the result as JSON, and only the first one counts."""
+
+    __slots__ = ("future", "number")
+
+    def __init__(self, number: int, loop: asyncio.AbstractEventLoop) -> None:
+        self.number = number
+        self.future: asyncio.Future[Raw] = asyncio.Future(loop=loop)
+
+    @abstractmethod
+    def title(self) -> str:
+        """Say what is awaited, for messages and listings."""
+
+    @abstractmethod
+    def failure(self, error: ErrorInfo) -> Failure:
+        """Make the exception that the code sees when the operation failed."""
+
+    def complete(self, result: Raw) -> None:
+        """Hand the code a result, unless it has stopped waiting."""
+        if not self.future.done():
+            self.future.set_result(result)
+
+    def fail(self, error: ErrorInfo) -> None:
+        """Hand the code a failure, unless it has stopped waiting."""
+        if not self.future.done():
+            self.future.set_exception(self.failure(error))
+
+
+class TaskCall(Operation):
+    """A task, for a worker or inside the node."""
+
+    __slots__ = ("task",)
+
+    def __init__(self, number: int, loop: asyncio.AbstractEventLoop, task: Task[Any, Any]) -> None:
+        super().__init__(number, loop)
+        self.task = task
+
+    def title(self) -> str:
+        """Name the task."""
+        kind = "local task" if self.task.local else "task"
+        return f"{kind} #{self.number} {self.task.name}"
+
+    def failure(self, error: ErrorInfo) -> Failure:
+        """Give the class that the task declares, else a `TaskError`."""
+        return failure(self.task.raises, self.task.name, error)
+
+
+class ChildCall(Operation):
+    """Another workflow's run."""
+
+    __slots__ = ("started",)
+
+    def __init__(self, started: ChildStarted, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(started.child, loop)
+        self.started = started
+
+    def title(self) -> str:
+        """Name the child's stream."""
+        return f"child #{self.number} {self.started.stream}"
+
+    def failure(self, error: ErrorInfo) -> Failure:
+        """Give a `ChildFailed`."""
+        return child_failure(self.started.stream, error)
