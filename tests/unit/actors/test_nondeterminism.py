@@ -192,7 +192,7 @@ def test_another_order_is_found() -> None:
 
 @pytest.mark.parametrize(
     ("cls", "wants"),
-    [(OtherLocal, "asks for the local task #2 look_down"), (NoLocal, "has asked for 1 operations only")],
+    [(OtherLocal, "asks for local task #2 look_down"), (NoLocal, "has asked for 1 operations only")],
 )
 def test_another_local_task_is_found_by_its_outcome(cls: type[Workflow], wants: str) -> None:
     """It has no other record; the wrong code never sees the result."""
