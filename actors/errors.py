@@ -8,6 +8,7 @@ ActorsError
 │   ├── InvalidId          the id is not allowed
 │   └── PayloadRefused     malformed, too large, nested too deep, or not JSON (NaN)
 ├── SnapshotRefused        a state can't be kept as a snapshot, or a snapshot can't be read; the events can
+├── HistoryRefused         a history, such as a file of `perdure export`, is not whole or can't be read
 ├── NotDurable             workflow code asked the event loop for something that can't be replayed
 ├── Nondeterminism         the code does not do what the journal says it did
 └── Bug                    user code raised something that it did not declare; the instance is stuck, not failed
@@ -54,6 +55,14 @@ class PayloadRefused(InvalidInput):
 
 class SnapshotRefused(ActorsError):
     """A state can't be kept as a snapshot, or a snapshot can't be read. Nothing is lost: the events have it all."""
+
+
+class HistoryRefused(ActorsError):
+    """A history is not whole, or can't be read. `name` is the file's, `line` counts from 1, `reason` says what to do."""
+
+    def __init__(self, name: str, line: int | None, reason: str) -> None:
+        super().__init__(f"{name}{'' if line is None else f', line {line}'}: {reason}")
+        self.name, self.line, self.reason = name, line, reason
 
 
 class NotDurable(ActorsError):
