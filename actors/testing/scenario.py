@@ -1,0 +1,223 @@
+"""Given these events, when this command, then those events: a test of an actor in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from msgspec import UNSET, Raw
+
+from actors.actor import Actor
+from actors.app import App
+from actors.codec import encode
+from actors.definition import ActorType
+from actors.errors import DefinitionError, Failure, PayloadRefused, Rejected
+from actors.journal import ErrorInfo
+from actors.names import stream_name
+from actors.testing.difference import difference, partial_difference, shown
+from actors.testing.watched import Journal, rebuilt
+from actors.turn import NewRecord, Turn
+
+_START = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+
+
+def scenario(actor: type[Actor], id: str = "1") -> Scenario:
+    """Begin a test of one actor.
+
+        scenario(Account).given(Deposited(100)).when("withdraw", 30).then(Withdrawn(30), answers=70)
+        scenario(Account).given(Deposited(10)).when("withdraw", 30).rejected("insufficient funds")
+
+    Everything goes through JSON as it does in a node. After each command the actor is also folded from its events
+    alone, and that must give the same state.
+
+    Args:
+        actor: its class; it need not be in an `App`.
+        id: of the instance, for actors that look at theirs.
+
+    Raises:
+        DefinitionError: the class can't work; InvalidId: the id is not allowed.
+    """
+    kind = App(actors=[actor]).type(actor.type_name)
+    if not isinstance(kind, ActorType):
+        raise DefinitionError(f"{actor.__name__} is no Actor; for a workflow use actors.testing.WorkflowTest")
+    return Scenario(kind, stream_name(kind.name, id))
+
+
+class Scenario:
+    """See `scenario`, which makes them. `given`, `when`, `then` may follow each other as often as needed."""
+
+    def __init__(self, kind: ActorType, stream: str) -> None:
+        self._kind, self._stream = kind, stream
+        self._journal = Journal()
+        self._entity = rebuilt(kind, stream, self._journal)
+        self._given: list[str] = []
+        self._command: str | None = None
+        self._turn = Turn()
+        self._result: Any = None
+        self._error: ErrorInfo | None = None
+
+    @property
+    def state(self) -> Any:
+        """The actor's state now."""
+        return self._entity.live_state
+
+    @property
+    def events(self) -> list[Any]:
+        """All events so far, the given ones and the emitted ones, as objects."""
+        return [self._kind.events[recorded.type].decode(recorded.data) for recorded in self._journal]
+
+    def given(self, *events: object) -> Self:
+        """Let these events have happened.
+
+        Raises:
+            DefinitionError: no `@event` method takes one of them.
+            PayloadRefused: one can't be stored, or does not fit its own annotations.
+            Bug: an `@event` method raised; its cause is what it raised.
+        """
+        __tracebackhide__ = True
+        for event in events:
+            handler = self._kind.events.get(type(event).__name__)
+            if handler is None or handler.event_type is not type(event):
+                known = ", ".join(sorted(self._kind.events)) or "none"
+                raise DefinitionError(
+                    f"{self._kind.name} has no @event method for {type(event).__name__}; it knows: {known}"
+                )
+            data = encode(event)
+            try:
+                handler.decode(data)
+            except PayloadRefused as error:
+                raise PayloadRefused(f"given {shown(event)}: {error}") from None
+            self._journal.append_all([NewRecord(type(event).__name__, data)], _START)
+            self._entity.replay(self._journal[-1:])
+            self._given.append(shown(event))
+        return self
+
+    def when(self, command: str, /, *args: Any, **kwargs: Any) -> Self:
+        """Send a command.
+
+        Raises:
+            UnknownName: it has no such command; InvalidArguments: they do not fit.
+            Bug: the handler raised something undeclared; its cause is what it raised.
+            AssertionError: the command changed the state without an event.
+        """
+        __tracebackhide__ = True
+        signature = self._kind.command(command).signature
+        input = Raw(signature.encode(args, kwargs))
+        said = [shown(value) for value in args] + [f"{name}={shown(value)}" for name, value in kwargs.items()]
+        before = len(self._journal)
+        self._command = f"{command}({', '.join(said)})" + (f" after {', '.join(self._given)}" if self._given else "")
+        self._turn = self._entity.command(f"command-{before + 1}", command, input)
+        self._journal.append_all(self._turn.events, _START)
+        outcome = self._turn.answers[0].outcome
+        self._error = outcome.error
+        self._result = None if outcome.result is None else signature.decode_result(outcome.result)
+        self._check_fold()
+        self._given = []
+        return self
+
+    def then(self, *events: object, answers: Any = UNSET, state: Any = UNSET) -> Self:
+        """Assert what the command led to.
+
+        Args:
+            events: all that it emitted, in order; none: that it emitted nothing.
+            answers: what its caller hears.
+            state: the state after it; or a dict with some of its attributes.
+        """
+        __tracebackhide__ = True
+        what = self._asked()
+        if self._error is not None:
+            wanted = _listed([shown(event) for event in events])
+            raise AssertionError(
+                f"{what}\n  expected events: {wanted}\n  but it was refused: {self._error.type}: {self._error.message}"
+            )
+        self._check_events(what, list(events))
+        if answers is not UNSET and (found := difference(answers, self._result, "answer")) is not None:
+            raise AssertionError(f"{what}\n  {found}")
+        if state is not UNSET:
+            self._check_state(what, state)
+        return self
+
+    def rejected(self, message: str = "", *, by: type[Failure] = Rejected, state: Any = UNSET) -> Self:
+        """Assert that the command was refused and left no event.
+
+        Args:
+            message: what the refusal's message must hold.
+            by: the declared failure that refused it, exactly.
+            state: as in `then`.
+        """
+        __tracebackhide__ = True
+        what = self._asked()
+        wanted = f"{by.__name__}: …{message}…" if message else by.__name__
+        if self._error is None:
+            emitted = _listed([shown(event) for event in self._emitted()])
+            raise AssertionError(
+                f"{what}\n  expected refusal: {wanted}\n  but it was taken: emitted {emitted}, "
+                f"answered {shown(self._result)}"
+            )
+        if self._error.type != by.__name__ or message not in self._error.message:
+            raise AssertionError(
+                f"{what}\n  expected refusal: {wanted}\n  actual refusal:   {self._error.type}: {self._error.message}"
+            )
+        if state is not UNSET:
+            self._check_state(what, state)
+        return self
+
+    def query(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
+        """Answer a query; raises `UnknownName`, `InvalidArguments`, `Bug`, or the declared failure of the query."""
+        __tracebackhide__ = True
+        signature = self._kind.query(name).signature
+        return signature.decode_result(self._entity.query(name, Raw(signature.encode(args, kwargs))))
+
+    # -- inside -------------------------------------------------------------------------------------------
+
+    def _asked(self) -> str:
+        if self._command is None:
+            raise AssertionError(f"{self._stream}: no command was sent yet; put .when(…) before this")
+        return f"{self._stream}: {self._command}"
+
+    def _emitted(self) -> list[Any]:
+        return [self._kind.events[record.type].decode(record.data) for record in self._turn.events]
+
+    def _check_events(self, what: str, expected: list[object]) -> None:
+        __tracebackhide__ = True
+        actual = self._emitted()
+        pairs = enumerate(zip(expected, actual, strict=False), 1)
+        found = next((d for n, (e, a) in pairs if (d := difference(e, a, f"event {n}"))), None)
+        if found is None and len(expected) == len(actual):
+            return
+        lines = [
+            f"expected events: {_listed([shown(event) for event in expected])}",
+            f"actual events:   {_listed([shown(event) for event in actual])}",
+            found or f"expected {len(expected)} events, was {len(actual)}",
+        ]
+        raise AssertionError("\n  ".join([what, *lines]))
+
+    def _check_state(self, what: str, expected: Any) -> None:
+        __tracebackhide__ = True
+        state = self.state
+        if isinstance(expected, Mapping) and not isinstance(state, Mapping):
+            found = partial_difference(expected, state, "state")
+        else:
+            found = difference(expected, state, "state")
+        if found is not None:
+            raise AssertionError(
+                f"{what}\n  expected state: {shown(expected)}\n  actual state:   {shown(state)}\n  {found}"
+            )
+
+    def _check_fold(self) -> None:
+        """See that the events alone give the state: a node folds them again, on another day."""
+        __tracebackhide__ = True
+        again = rebuilt(self._kind, self._stream, self._journal)
+        live, self._entity = self._entity, again
+        if live.dirty:
+            return  # it emitted, and then it was refused: a node rebuilds it, too
+        if (found := difference(again.live_state, live.live_state, "state")) is not None:
+            raise AssertionError(
+                f"{self._asked()}\n  the state in memory is not what its events give (expected: by the events)\n  {found}\n"
+                "  Only @event methods may change the state, and only by what is in the event"
+            )
+
+
+def _listed(events: list[str]) -> str:
+    return ", ".join(events) or "none"

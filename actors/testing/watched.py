@@ -1,0 +1,47 @@
+"""The model's own activations, with what a test wants to see of them besides."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from msgspec import Struct
+
+from actors.definition import ActorType
+from actors.entity import Entity
+from actors.turn import NewRecord
+
+
+class Recorded(Struct):
+    """An event as a store would give it back."""
+
+    version: int
+    type: str
+    data: bytes
+    recorded_at: datetime
+
+
+class Journal(list[Recorded]):
+    """A stream, in memory."""
+
+    def append_all(self, records: list[NewRecord], at: float) -> None:
+        """Append events as of a time in seconds since the epoch."""
+        moment = datetime.fromtimestamp(at, UTC)
+        for record in records:
+            self.append(Recorded(len(self) + 1, record.type, record.data, moment))
+
+
+class WatchedEntity(Entity):
+    """An actor's activation; shows its state as the object that it is."""
+
+    @property
+    def live_state(self) -> Any:
+        """The actor's state."""
+        return self._instance.state
+
+
+def rebuilt(kind: ActorType, stream: str, journal: Journal) -> WatchedEntity:
+    """Fold an actor from its events."""
+    entity = WatchedEntity(kind, stream)
+    entity.replay(journal)
+    return entity
