@@ -16,6 +16,7 @@ from actors.codec import builtins, encode
 from actors.definition import ActorType
 from actors.errors import Bug, DefinitionError, Failure, Nondeterminism, SnapshotRefused
 from actors.failures import describe, error_info
+from actors.reading import only_reading
 from actors.turn import Answer, HistoryEvent, NewRecord, Outcome, Turn
 
 
@@ -127,7 +128,9 @@ class Entity:
         handler = self.kind.query(name)
         arguments = handler.signature.decode(input)
         try:
-            return handler.signature.encode_result(handler.function(self._instance, **arguments))
+            with only_reading(f"query {name}", self._instance, self._instance.state):
+                answer = handler.function(self._instance, **arguments)
+            return handler.signature.encode_result(answer)
         except Failure:
             raise
         except Exception as error:

@@ -36,6 +36,7 @@ from actors.journal import (
 from actors.loop import DurableLoop, DurableTimer
 from actors.names import stream_name
 from actors.operation import ChildCall, Operation, TaskCall
+from actors.reading import only_reading
 from actors.task import Task
 from actors.turn import LocalCall, LogLine, Outcome
 from actors.workflow import Workflow
@@ -122,7 +123,9 @@ class Program:
         arguments = handler.signature.decode(input)
         drawn = None if self._random is None else self._random.getstate()
         try:
-            return handler.signature.encode_result(handler.function(self.instance, **arguments))
+            with only_reading(f"query {name}", self.instance):
+                answer = handler.function(self.instance, **arguments)
+            return handler.signature.encode_result(answer)
         except Failure:
             raise
         except Exception as error:

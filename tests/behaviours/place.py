@@ -1,0 +1,188 @@
+"""Where a behaviour is played: nodes, workers and clients of one app, in memory or on real servers."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from actors import App
+from runtime import Client, Settings, connect, migrate, run_node, run_worker
+from tests.integration.runtime import audit as of_servers
+from tests.integration.runtime.crew_app import settings_for
+from tests.simulation.audit import audit_log, audit_rest
+from tests.simulation.world import Hosted, World
+from tests.waiting import wait_until
+
+Story = Callable[["Place"], Awaitable[None]]
+
+
+class Place(ABC):
+    """One installation. What it has running is stopped, and the log audited, when the story is over."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    @abstractmethod
+    async def node(self, app: App | None = None) -> Any:
+        """Start a node, of another version of the app if need be; gives what `stop` and `kill` take."""
+
+    @abstractmethod
+    async def worker(self, app: App | None = None) -> Any:
+        """Start a worker."""
+
+    @abstractmethod
+    async def client(self) -> Client:
+        """Open a client; closed at the end."""
+
+    @abstractmethod
+    async def stop(self, process: Any) -> None:
+        """Stop a node or a worker in order."""
+
+    @abstractmethod
+    async def kill(self, process: Any) -> None:
+        """End a node or a worker as it stands: it hands nothing over."""
+
+    @abstractmethod
+    async def log(self, stream: str) -> list[tuple[str, Any]]:
+        """Read a stream as an outsider: its events' types and data."""
+
+    @abstractmethod
+    async def until(self, predicate: Callable[[], Any], what: str = "") -> Any:
+        """Wait until a predicate, plain or async, gives something true, and give that; fail after 20 s."""
+
+    async def types(self, stream: str) -> list[str]:
+        """Give the types of a stream's events."""
+        return [type for type, _ in await self.log(stream)]
+
+    async def has(self, stream: str, type: str) -> bool:
+        """Say whether a stream has an event of a type."""
+        return type in await self.types(stream)
+
+
+class MemoryPlace(Place):
+    """The memory store and transport, in virtual time."""
+
+    def __init__(self, world: World, clients: AsyncExitStack) -> None:
+        super().__init__(world.app)
+        self.world, self._clients = world, clients
+
+    async def node(self, app: App | None = None) -> Hosted:
+        return self.world.node(app=app)
+
+    async def worker(self, app: App | None = None) -> Hosted:
+        return self.world.worker(app=app)
+
+    async def client(self) -> Client:
+        return await self._clients.enter_async_context(self.world.client())
+
+    async def stop(self, process: Hosted) -> None:
+        await process.stop()
+
+    async def kill(self, process: Hosted) -> None:
+        process.die()
+
+    async def log(self, stream: str) -> list[tuple[str, Any]]:
+        kept = self.world.store.log.streams.get(stream)
+        return [] if kept is None else [(event.type, msgspec.json.decode(event.data)) for event in kept.events]
+
+    async def until(self, predicate: Callable[[], Any], what: str = "") -> Any:
+        return await self.world.until(predicate, seconds=20, what=what)
+
+    async def finish(self) -> None:
+        """Stop all, and look that nothing is left undone."""
+        world = self.world
+        await world.until(lambda: not any(p.outbox for p in world.store.log.partitions), what="an empty outbox")
+        await world.stop_all()
+        audit_log(world.store, self.app)
+        audit_rest(world.store, world.broker, self.app.task_queues, ended=False)
+
+
+class ServerPlace(Place):
+    """Real servers; nodes and workers run in this process."""
+
+    def __init__(self, app: App, settings: Settings, clients: AsyncExitStack) -> None:
+        super().__init__(app)
+        self.settings, self._clients = settings, clients
+        self._running: dict[asyncio.Task[None], asyncio.Event] = {}
+
+    async def node(self, app: App | None = None) -> asyncio.Task[None]:
+        return await self._run(lambda *more: run_node(app or self.app, self.settings, *more))
+
+    async def worker(self, app: App | None = None) -> asyncio.Task[None]:
+        return await self._run(lambda *more: run_worker(app or self.app, self.settings, None, *more))
+
+    async def client(self) -> Client:
+        return await self._clients.enter_async_context(connect(self.settings))
+
+    async def stop(self, process: asyncio.Task[None]) -> None:
+        self._running.pop(process).set()
+        await process
+
+    async def kill(self, process: asyncio.Task[None]) -> None:
+        del self._running[process]
+        process.cancel()
+        await asyncio.wait([process])
+
+    async def log(self, stream: str) -> list[tuple[str, Any]]:
+        connection = await asyncpg.connect(self.settings.database_url)
+        try:
+            rows = await connection.fetch(
+                "SELECT type, data FROM perdure.events WHERE stream = $1 ORDER BY version", stream
+            )
+        finally:
+            await connection.close()
+        return [(row["type"], msgspec.json.decode(row["data"])) for row in rows]
+
+    async def until(self, predicate: Callable[[], Any], what: str = "") -> Any:
+        return await wait_until(predicate, seconds=20, what=what)
+
+    async def finish(self) -> None:
+        """Stop all, and look that nothing is left undone."""
+        database = self.settings.database_url
+        await self.until(lambda: of_servers.at_rest(database), what="an empty outbox")
+        for process in list(self._running):
+            await self.stop(process)
+        await of_servers.audit(database)
+
+    async def abandon(self) -> None:
+        """End what a failed story left."""
+        for process in list(self._running):
+            await self.kill(process)
+
+    async def _run(self, start: Callable[[asyncio.Event, Callable[[], None]], Any]) -> asyncio.Task[None]:
+        stop, ready = asyncio.Event(), asyncio.Event()
+        process: asyncio.Task[None] = asyncio.ensure_future(start(stop, ready.set))
+        self._running[process] = stop
+        waiting = asyncio.ensure_future(ready.wait())
+        await asyncio.wait([waiting, process], return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if process.done():
+            process.result()
+        return process
+
+
+async def on_memory(world: World, story: Story) -> None:
+    """Play a story on the memory adapters."""
+    async with AsyncExitStack() as clients:
+        place = MemoryPlace(world, clients)
+        await story(place)
+        await place.finish()
+
+
+async def on_servers(app: App, database: str, broker: str | None, story: Story) -> None:
+    """Play a story on real servers, in an empty database and virtual host."""
+    settings = settings_for(database, broker, partitions=4)
+    await migrate(settings, app)
+    async with AsyncExitStack() as clients:
+        place = ServerPlace(app, settings, clients)
+        try:
+            await story(place)
+            await place.finish()
+        finally:
+            await place.abandon()
