@@ -24,7 +24,7 @@ from actors.errors import (
     TaskError,
     UnknownName,
 )
-from actors.handlers import command, event, query
+from actors.handlers import command, event, query, validator
 from actors.snapshot import Snapshots
 from actors.task import Retry, Task, TaskContext, task, task_context
 from actors.workflow import Workflow
@@ -59,4 +59,5 @@ __all__ = [
     "query",
     "task",
     "task_context",
+    "validator",
 ]

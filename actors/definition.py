@@ -53,7 +53,8 @@ class WorkflowType(_Definition):
         if marked(cls, "event"):
             raise DefinitionError(f"{self.name}: @event is for actors; a workflow's state is rebuilt by running it")
         _check_init(cls, self.name)
-        check_purity(cls, Workflow, self.name, ("__init__", "run", *self.commands, *self.queries))
+        validators = marked(cls, "validator")
+        check_purity(cls, Workflow, self.name, ("__init__", "run", *self.commands, *validators, *self.queries))
         self.tasks: dict[str, Task[..., Any]] = {}  # what its code may call; the app fills it in
         self.siblings: Mapping[str, ActorType | WorkflowType] = {}  # what it may start, likewise
         self.run_signature = Signature(run, f"{self.name}.run", skip_first=True)

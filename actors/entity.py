@@ -74,6 +74,22 @@ class Entity:
             self.version = recorded.version
             yield event
 
+    def validate(self, name: str, input: Raw) -> None:
+        """Ask a command's validator about the state in memory.
+
+        Raises:
+            Failure: the command is refused.
+            Bug: the validator raised something undeclared.
+        """
+        handler = self.kind.command(name)
+        arguments = handler.signature.decode(input)
+        try:
+            handler.validate(self._instance, arguments, state=self._instance.state)
+        except Failure:
+            raise
+        except Exception as error:
+            raise Bug(f"{self.stream}: the validator of {name} raised {describe(error)}") from error
+
     def command(self, id: str, name: str, input: Raw) -> Turn:
         """Handle a command whose name and arguments were checked with `kind.commands`.
 

@@ -158,6 +158,15 @@ class Execution:
         """Give the local tasks that the code waits for: after a replay, these have to run again."""
         return [] if self.broken else list(self.program.local_calls.values())
 
+    def validate(self, name: str, input: Raw, at: float) -> None:
+        """Ask a command's validator about the state in memory; not while the instance is broken: it has no state then.
+
+        Raises:
+            Failure: the command is refused.
+            Bug: the validator raised something undeclared.
+        """
+        self.program.validate(name, input, at)
+
     def query(self, name: str, input: Raw) -> bytes:
         """Answer a query from the state in memory.
 

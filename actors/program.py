@@ -117,6 +117,20 @@ class Program:
             decided.append(RunFailed(outcome.error) if outcome.error else RunCompleted(outcome.result or Raw(b"null")))
         return decided
 
+    def validate(self, name: str, input: Raw, at: float) -> None:
+        """Ask a command's validator; raises the `Failure` that refuses it, `InvalidInput`, `Bug`."""
+        handler = self.kind.command(name)
+        arguments = handler.signature.decode(input)
+        drawn = None if self._random is None else self._random.getstate()
+        try:
+            self.loop.peek(at, handler.validate, self.instance, arguments)
+        except Failure:
+            raise
+        except Exception as error:
+            raise Bug(f"{self.stream}: the validator of {name} raised {describe(error)}") from error
+        finally:
+            self._undraw(drawn)
+
     def query(self, name: str, input: Raw) -> bytes:
         """Answer a query from the state in memory; raises `InvalidInput`, `Bug`, `Failure`."""
         handler = self.kind.query(name)
@@ -203,7 +217,7 @@ class Program:
     # -- inside -------------------------------------------------------------------------------------------
 
     def _undraw(self, state: Any) -> None:
-        """Take back the random numbers that a query drew: the run's would differ in a replay, which has no queries."""
+        """Take back the random numbers that a query or validator drew: the run's would differ in a replay, which knows none."""
         if state is None:
             self._random = None
         else:

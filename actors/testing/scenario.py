@@ -13,11 +13,12 @@ from actors.app import App
 from actors.codec import encode
 from actors.definition import ActorType
 from actors.errors import DefinitionError, Failure, PayloadRefused, Rejected
+from actors.failures import error_info
 from actors.journal import ErrorInfo
 from actors.names import stream_name
 from actors.testing.difference import difference, partial_difference, shown
 from actors.testing.watched import Journal, rebuilt
-from actors.turn import NewRecord, Turn
+from actors.turn import Answer, NewRecord, Outcome, Turn
 
 _START = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 
@@ -107,7 +108,7 @@ class Scenario:
         said = [shown(value) for value in args] + [f"{name}={shown(value)}" for name, value in kwargs.items()]
         before = len(self._journal)
         self._command = f"{command}({', '.join(said)})" + (f" after {', '.join(self._given)}" if self._given else "")
-        self._turn = self._entity.command(f"command-{before + 1}", command, input)
+        self._turn = self._judged(f"command-{before + 1}", command, input)
         self._journal.append_all(self._turn.events, _START)
         outcome = self._turn.answers[0].outcome
         self._error = outcome.error
@@ -170,6 +171,14 @@ class Scenario:
         return signature.decode_result(self._entity.query(name, Raw(signature.encode(args, kwargs))))
 
     # -- inside -------------------------------------------------------------------------------------------
+
+    def _judged(self, id: str, command: str, input: Raw) -> Turn:
+        """Ask the command's validator, and then the command."""
+        try:
+            self._entity.validate(command, input)
+        except Failure as refused:
+            return Turn(answers=[Answer(id, Outcome(error=error_info(refused)))])
+        return self._entity.command(id, command, input)
 
     def _asked(self) -> str:
         if self._command is None:

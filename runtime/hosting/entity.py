@@ -178,10 +178,17 @@ class EntityBehaviour:
 
     def _refusal(self, message: Send) -> Reply | None:
         try:
-            self._kind.command(message.name).signature.decode(message.input)
+            command = self._kind.command(message.name)
+            command.signature.decode(message.input)
         except InvalidInput as error:
             return error_reply(Status.INVALID, error)
-        return self._ground.too_old(message)
+        if (too_old := self._ground.too_old(message)) is not None or command.validator is None:
+            return too_old
+        try:
+            self._entity.validate(message.name, message.input)
+        except Failure as refused:
+            return Reply(Status.FAILED, error=error_info(refused))
+        return None
 
     def _ask(self, item: Item, message: Ask) -> Step:
         if self._trouble is not None:

@@ -27,3 +27,9 @@ def stuck(stream: str, error: ErrorInfo) -> Reply:
     """Make the reply to a command that waits for mended code."""
     note = f"{stream} is stuck ({error.type}: {error.message}); the command is kept and handled when that is fixed"
     return Reply(Status.STUCK, error=ErrorInfo("InstanceStuck", note))
+
+
+def not_judged(stream: str, error: ErrorInfo) -> Reply:
+    """Make the reply to a command that has a validator, which knows no state of a stuck instance to judge it by."""
+    note = f"{stream} is stuck ({error.type}: {error.message}), so the command can't be judged and was not taken"
+    return Reply(Status.STUCK, error=ErrorInfo("InstanceStuck", note))

@@ -23,7 +23,7 @@ from eventstore import Execution as ExecutionRow
 from runtime.hosting.children import outcome_message, start_message
 from runtime.hosting.ground import Ground, answers, refusal, storable
 from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
-from runtime.hosting.replies import NULL, conflict, reply_for, stuck
+from runtime.hosting.replies import NULL, conflict, not_judged, reply_for, stuck
 from runtime.messages import (
     Ask,
     AwaitResult,
@@ -226,10 +226,19 @@ class WorkflowBehaviour:
             note = ErrorInfo("AlreadyFinished", f"{self.stream} has ended and takes no more commands")
             return Reply(Status.FINISHED, error=note)
         try:
-            self._kind.command(message.name).signature.decode(message.input)
+            command = self._kind.command(message.name)
+            command.signature.decode(message.input)
         except InvalidInput as error:
             return error_reply(Status.INVALID, error)
-        return self._ground.too_old(message)
+        if (too_old := self._ground.too_old(message)) is not None or command.validator is None:
+            return too_old
+        if (broken := self._execution.broken) is not None:
+            return not_judged(self.stream, broken)
+        try:
+            self._execution.validate(message.name, message.input, self._ground.clock.now().timestamp())
+        except Failure as refused:
+            return Reply(Status.FAILED, error=error_info(refused))
+        return None
 
     def _ask(self, item: Item, message: Ask) -> Step:
         if self._execution.ledger.start is None:

@@ -7,11 +7,14 @@ from typing import Any
 
 from msgspec import Struct
 
-from actors import Actor, App, Failure, Rejected, Workflow, command, event, query, task
+from actors import Actor, App, Failure, Rejected, Workflow, command, event, query, task, validator
 
 
 class OutOfTea(Failure):
     """A declared failure of the shop's own."""
+
+
+JUDGED: list[str] = []  # by validators, which leave no other trace
 
 
 class Added(Struct):
@@ -37,6 +40,16 @@ class Stock(Actor):
             raise Rejected(f"only {self.state.units} left", {"left": self.state.units})
         self.emit(Added(-units))
         return self.state.units
+
+    @command
+    def give_away(self, units: int, to: str) -> int:
+        return self.take(units)
+
+    @validator(give_away)
+    def may_give_away(self, units: int, to: str) -> None:
+        JUDGED.append(to)
+        if units > self.state.units:
+            raise Rejected(f"only {self.state.units} left for {to}", {"left": self.state.units})
 
     @event
     def added(self, added: Added) -> None:
@@ -81,6 +94,16 @@ class Order(Workflow):
             raise OutOfTea("we have tea only", {"asked": item})
         self.items.append(item)
         return len(self.items)
+
+    @command
+    def add_special(self, item: str) -> int:
+        return self.add(item)
+
+    @validator(add_special)
+    def may_add_special(self, item: str) -> None:
+        JUDGED.append(item)
+        if len(self.items) < 2:
+            raise OutOfTea(f"no {item} before the third item")
 
     @command
     async def add_slowly(self, item: str) -> int:
