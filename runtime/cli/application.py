@@ -16,7 +16,20 @@ INTERRUPTED = 130
 
 def build() -> typer.Typer:
     """Put the commands together."""
-    from runtime.cli import bench, demo, dev, doctor, history, instances, listing, migrating, processes, quarantine
+    from runtime.cli import (
+        bench,
+        demo,
+        dev,
+        doctor,
+        exporting,
+        history,
+        instances,
+        listing,
+        migrating,
+        processes,
+        quarantine,
+        showing,
+    )
 
     application = typer.Typer(
         name="perdure",
@@ -27,7 +40,20 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     application.callback()(_version_option)
-    for module in (demo, bench, dev, processes, migrating, doctor, instances, listing, history, quarantine):
+    for module in (
+        demo,
+        bench,
+        dev,
+        processes,
+        migrating,
+        doctor,
+        instances,
+        listing,
+        showing,
+        history,
+        exporting,
+        quarantine,
+    ):
         module.register(application)
     return application
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from runtime.cli.choosing import Subject, read_subject
 from runtime.cli.connecting import Servers, app_reference
 from runtime.cli.errors import CommandLineError
-from runtime.cli.listing import read_instance
-from runtime.cli.options import AppOption, BrokerUrl, Data, DatabaseUrl, Json, Target, address
+from runtime.cli.options import AppOption, BrokerUrl, Data, DatabaseUrl, Json
 from runtime.cli.output import console, duration, json_text, local_time, print_json, print_table
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def register(application: typer.Typer) -> None:
 
 
 def events(
-    target: Target,
+    target: Subject,
     after: Annotated[int, typer.Option(min=0, help="Only events after this version.")] = 0,
     upto: Annotated[int | None, typer.Option(min=1, help="Only events up to this version.")] = None,
     json: Json = False,
@@ -36,8 +36,7 @@ def events(
 
     from runtime.cli import journal
 
-    address(target)
-    _, recorded = read_instance(Servers(database_url, broker_url, data), target)
+    recorded = read_subject(Servers(database_url, broker_url, data), target).events
     chosen = [event for event in recorded if after < event.version <= (upto or recorded[-1].version)]
     if json:
         for event in chosen:
@@ -68,7 +67,7 @@ def events(
 
 
 def replay(
-    target: Target,
+    target: Subject,
     app: AppOption = None,
     at: Annotated[int | None, typer.Option("--at", metavar="VERSION", min=1, help="The state at one version.")] = None,
     json: Json = False,
@@ -77,16 +76,17 @@ def replay(
     data: Data = None,
 ) -> None:
     """Show the state after each event. The instance's own code is run over its history; nothing is changed."""
+    from actors.names import split_stream
     from runtime.cli.loading import load_app
     from runtime.cli.replaying import replay as steps_of
 
-    type_, _ = address(target)
     servers = Servers(database_url, broker_url, data)
-    kind = load_app(app_reference(app, servers)).type(type_)
-    _, recorded = read_instance(servers, target)
+    instance = read_subject(servers, target)
+    kind = load_app(app_reference(app, servers)).type(split_stream(instance.stream)[0])
+    target, recorded = instance.name, instance.events
     if at is not None and at > recorded[-1].version:
         raise CommandLineError(f"{target} has {recorded[-1].version} events; there is no version {at}")
-    steps = steps_of(kind, target, recorded)
+    steps = steps_of(kind, instance.stream, recorded)
     if at is not None:
         step = next(step for step in steps if step.version == at)
         _print_state(target, step, recorded[-1].version, json=json)

@@ -1,0 +1,94 @@
+"""`perdure show`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import typer
+
+from runtime.cli.choosing import Subject, read_subject
+from runtime.cli.connecting import Servers
+from runtime.cli.listing import COLOURS, row, took
+from runtime.cli.options import BrokerUrl, Data, DatabaseUrl, Json
+from runtime.cli.output import console, duration, json_text, local_time, print_json, print_table
+
+if TYPE_CHECKING:
+    from runtime.debugging.instance import Instance
+
+_BRIEF = 100
+
+
+def register(application: typer.Typer) -> None:
+    """Add the command."""
+    application.command()(show)
+
+
+def show(
+    target: Subject,
+    json: Json = False,
+    database_url: DatabaseUrl = None,
+    broker_url: BrokerUrl = None,
+    data: Data = None,
+) -> None:
+    """Show an instance: status, what it waits for, timeline."""
+    from runtime.cli import journal
+
+    instance = read_subject(Servers(database_url, broker_url, data), target)
+    events = instance.events
+    titles = journal.Titles()
+    if json:
+        print_json(
+            {
+                "stream": instance.stream,
+                **({"status": instance.status} if instance.execution is None else row(instance.execution)),
+                "version": events[-1].version,
+                "waiting_for": journal.open_work(events),
+                **journal.ending(events),
+                "events": [
+                    {"version": e.version, "type": e.type, "title": titles.of(e), "recorded_at": e.recorded_at}
+                    for e in events
+                ],
+            }
+        )
+        return
+    _print_instance(instance)
+
+
+def _print_instance(instance: Instance) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from runtime.cli import journal
+
+    out = console()
+    execution, events = instance.execution, instance.events
+    status = instance.status or ""
+    out.print(Text.assemble((instance.name, "bold"), "  ", (status, COLOURS.get(status, ""))))
+    time = "" if execution is None else took(execution)
+    started = f"started {local_time(events[0].recorded_at)}"
+    out.print(started + (f", took {time}" if time else f", {_ago(events[-1].recorded_at)}"))
+    for what, value in journal.ending(events).items():
+        out.print(f"{what}: {json_text(value)}")
+    if waiting := journal.open_work(events):
+        out.print("waits for " + "; ".join(waiting))
+    if execution is not None and execution.status == "stuck":
+        out.print(Text(f"stuck: {execution.error or 'see the last event'}", "red"))
+    out.print()
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("version", justify="right")
+    table.add_column("after", justify="right")
+    table.add_column("event", no_wrap=True)
+    table.add_column("", no_wrap=True, overflow="ellipsis", max_width=_BRIEF)
+    titles, epoch = journal.Titles(), events[0].epoch
+    for event in events:
+        if event.epoch != epoch:
+            epoch = event.epoch
+            table.add_row("", "", Text(f"── another owner of the partition: epoch {epoch} ──", "yellow"), "")
+        after = (event.recorded_at - events[0].recorded_at).total_seconds()
+        table.add_row(str(event.version), duration(after), titles.of(event), Text(journal.brief(event), "dim"))
+    print_table(table)
+
+
+def _ago(moment: datetime) -> str:
+    return f"last event {duration(max(0.0, (datetime.now(UTC) - moment).total_seconds()))} ago"
