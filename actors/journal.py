@@ -149,6 +149,11 @@ class Stuck(Fact):
 
     error: ErrorInfo
 
+    @property
+    def between_turns(self) -> bool:
+        """Whether the turn of the fact before is whole. A mistake may have ended it, and left out its decisions."""
+        return self.error.type == "Nondeterminism"
+
     def title(self) -> str:
         return f"Stuck({self.error.type})"
 
@@ -195,6 +200,25 @@ class ChildStarted(JournalEvent):
         return f"ChildStarted(#{self.child} {self.stream})"
 
 
+class Patched(JournalEvent):
+    """The code asked for a patch for the first time, and takes the new way from here on."""
+
+    name: str
+
+    def title(self) -> str:
+        return f"Patched({self.name})"
+
+
+class ValueRecorded(JournalEvent):
+    """The code had a value worked out that no replay could repeat; it is given this one for ever."""
+
+    number: int  # in the numbering of tasks, timers and children
+    value: Raw
+
+    def title(self) -> str:
+        return f"ValueRecorded(#{self.number})"
+
+
 class CommandCompleted(JournalEvent):
     """A command's handler returned."""
 
@@ -237,7 +261,7 @@ def _of(name: str | None) -> str:
 _EVENTS: tuple[type[JournalEvent], ...] = (
     RunStarted, CommandReceived, TaskCompleted, TaskFailed, TaskAttemptFailed, TimerFired, Stuck, Resumed,
     TaskScheduled, TimerSet, CommandCompleted, CommandFailed, RunCompleted, RunFailed,
-    ChildStarted, ChildCompleted, ChildFailed,
+    ChildStarted, ChildCompleted, ChildFailed, Patched, ValueRecorded,
 )  # fmt: skip
 _DECODERS: dict[str, Callable[[bytes | Raw], JournalEvent]] = {
     event.__name__: plain_decoder(event) for event in _EVENTS

@@ -16,6 +16,7 @@ from actors.journal import (
     CommandFailed,
     CommandReceived,
     JournalEvent,
+    Patched,
     Resumed,
     RunCompleted,
     RunFailed,
@@ -27,6 +28,7 @@ from actors.journal import (
     TaskScheduled,
     TimerFired,
     TimerSet,
+    ValueRecorded,
 )
 from actors.turn import Outcome
 
@@ -138,6 +140,10 @@ def _run_failed(ledger: Ledger, event: RunFailed) -> None:
     ledger.outcome = Outcome(error=event.error)
 
 
+def _of_no_account(ledger: Ledger, _: Patched | ValueRecorded) -> None:
+    """Only the code that asked is concerned."""
+
+
 def _stuck(ledger: Ledger, _: Stuck) -> None:
     ledger.stuck = True
 
@@ -165,4 +171,6 @@ _TAKE: dict[type[JournalEvent], Callable[[Ledger, Any], None]] = {
     RunFailed: _run_failed,
     Stuck: _stuck,
     Resumed: _resumed,
+    Patched: _of_no_account,
+    ValueRecorded: _of_no_account,
 }

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from msgspec import Raw
 
+from actors.codec import decoder, encode
 from actors.definition import WorkflowType
 from actors.errors import Bug, DefinitionError, Failure, NotDurable
 from actors.failures import describe, error_info
@@ -24,6 +25,7 @@ from actors.journal import (
     CommandFailed,
     CommandReceived,
     JournalEvent,
+    Patched,
     RunCompleted,
     RunFailed,
     RunStarted,
@@ -32,11 +34,14 @@ from actors.journal import (
     TaskScheduled,
     TimerFired,
     TimerSet,
+    ValueRecorded,
 )
 from actors.loop import DurableLoop, DurableTimer
 from actors.names import stream_name
 from actors.operation import ChildCall, Operation, TaskCall
+from actors.precedents import Precedents
 from actors.reading import only_reading
+from actors.signature import value_type
 from actors.task import Task
 from actors.turn import LocalCall, LogLine, Outcome
 from actors.workflow import Workflow
@@ -50,8 +55,9 @@ class Program:
     """
 
     __slots__ = (
-        "_bug", "_decisions", "_handlers", "_random", "_run_outcome", "asked", "cleared", "instance",
-        "kind", "local_calls", "logs", "loop", "new_local_calls", "open", "replaying", "stream", "timers",
+        "_bug", "_decisions", "_diverged", "_handlers", "_patches", "_random", "_reading", "_run_outcome", "asked",
+        "cleared", "instance", "kind", "local_calls", "logs", "loop", "new_local_calls", "open", "precedents",
+        "replaying", "stream", "timers",
     )  # fmt: skip
 
     def __init__(self, kind: WorkflowType, stream: str) -> None:
@@ -66,6 +72,10 @@ class Program:
         self.cleared: list[int] = []  # timers that are not waited for any more
         self.logs: list[LogLine] = []
         self.replaying = False
+        self.precedents: Precedents | None = None  # in a replay
+        self._patches: dict[str, bool] = {}  # asked for so far, and whether they are taken
+        self._reading = False  # a query or validator: it must leave no trace
+        self._diverged = False  # the code has left the path of its journal: nothing that it does counts
         self._decisions: list[JournalEvent | DurableTimer] = []
         self._handlers = 0
         self._run_outcome: Outcome | None = None
@@ -97,7 +107,7 @@ class Program:
             self._bug = self._bug or error
         if loop.unhandled:
             self._look_into(loop.unhandled)
-        if self._bug is not None:
+        if self._bug is not None and not self._diverged:
             raise Bug(f"{self.stream}: {describe(self._bug)}") from self._bug
 
     def decided(self) -> list[JournalEvent]:
@@ -122,6 +132,7 @@ class Program:
         handler = self.kind.command(name)
         arguments = handler.signature.decode(input)
         drawn = None if self._random is None else self._random.getstate()
+        self._reading = True
         try:
             self.loop.peek(at, handler.validate, self.instance, arguments)
         except Failure:
@@ -129,6 +140,7 @@ class Program:
         except Exception as error:
             raise Bug(f"{self.stream}: the validator of {name} raised {describe(error)}") from error
         finally:
+            self._reading = False
             self._undraw(drawn)
 
     def query(self, name: str, input: Raw) -> bytes:
@@ -136,6 +148,7 @@ class Program:
         handler = self.kind.query(name)
         arguments = handler.signature.decode(input)
         drawn = None if self._random is None else self._random.getstate()
+        self._reading = True
         try:
             with only_reading(f"query {name}", self.instance):
                 answer = handler.function(self.instance, **arguments)
@@ -145,6 +158,7 @@ class Program:
         except Exception as error:
             raise Bug(f"query {name} of {self.stream} raised {describe(error)}") from error
         finally:
+            self._reading = False
             self._undraw(drawn)
 
     def waiting_for(self) -> list[str]:
@@ -198,6 +212,37 @@ class Program:
         finally:
             del self.open[number]
 
+    def patched(self, name: str) -> bool:
+        """Say whether this run takes a patch; see `actors.Workflow.patched`."""
+        taken = self._patches.get(name)
+        if taken is None:
+            if self._reading or self.loop.is_closed():
+                return False
+            taken = None if self.precedents is None else self.precedents.patched(name)
+            if taken is None:
+                taken = True
+                self._decisions.append(Patched(name))
+            self._patches[name] = taken
+        return taken
+
+    def record(self, make: Callable[[], Any], type: Any) -> Any:
+        """Give a value that is made once; see `actors.Workflow.record`."""
+        if self._reading:
+            raise DefinitionError("record() belongs into run or a command: queries and validators leave no trace")
+        if self.loop.is_closed():
+            raise GeneratorExit  # clean-up code of an instance that is being unloaded
+        self.asked = number = self.asked + 1
+        value = None if self.precedents is None else self.precedents.value(number)
+        if value is None:
+            value = self._made(make)
+        if isinstance(value, bool):
+            # The replay finds that the journal has no such value. The code can't go on without one.
+            self._diverged = True
+            self._decisions.append(ValueRecorded(number, Raw(b"null")))
+            raise GeneratorExit
+        self._decisions.append(ValueRecorded(number, value))
+        return decoder(value_type(make) if type is None else type)(value)
+
     def timer_set(self, timer: DurableTimer) -> int:
         """Keep a timer; see `actors.loop.Host`. One that is cancelled within its turn never existed."""
         self._decisions.append(timer)
@@ -215,6 +260,14 @@ class Program:
             self.logs.append(LogLine(level, event, fields))
 
     # -- inside -------------------------------------------------------------------------------------------
+
+    def _made(self, make: Callable[[], Any]) -> Raw:
+        try:
+            return Raw(encode(make()))
+        except Exception as error:
+            # Also a declared failure: the code must not go on from what no replay will see.
+            self._bug = self._bug or error
+            raise
 
     def _undraw(self, state: Any) -> None:
         """Take back the random numbers that a query or validator drew: the run's would differ in a replay, which knows none."""

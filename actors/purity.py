@@ -98,9 +98,23 @@ def _functions(member: Any) -> Iterator[FunctionType]:
 def _codes(code: CodeType, captured: frozenset[str]) -> Iterator[tuple[CodeType, frozenset[str]]]:
     """Give a function's code and that of what is defined inside it, each with the names it has from outside of it all."""
     yield code, captured
+    recorded = _recorded(code) if "record" in code.co_names else ()
     for constant in code.co_consts:
-        if isinstance(constant, CodeType):
+        if isinstance(constant, CodeType) and constant not in recorded:
             yield from _codes(constant, captured.intersection(constant.co_freevars))
+
+
+def _recorded(code: CodeType) -> list[CodeType]:
+    """Give the lambdas that stand in `self.record(lambda: …)`: they run once, and no replay repeats them."""
+    found, inside = [], False
+    for step in dis.get_instructions(code):
+        if step.opname in _ATTRIBUTES:
+            inside = step.argval == "record"
+        elif step.opname.startswith("CALL"):
+            inside = False
+        elif inside and isinstance(step.argval, CodeType):
+            found.append(step.argval)
+    return found
 
 
 def _variables(function: FunctionType, captured: frozenset[str]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:

@@ -160,6 +160,11 @@ def type_hints(annotated: Callable[..., Any] | type, owner: str) -> dict[str, An
         raise DefinitionError(f"{owner}: an annotation can't be read at run time: {error}") from error
 
 
+def value_type(function: Callable[[], Any]) -> Any:
+    """Give what a function says that it returns; anything, if it says nothing."""
+    return type_hints(function, function.__name__).get("return", Any) if inspect.isfunction(function) else Any
+
+
 def checked_type(type_: Any, where: str) -> Any:
     """Give a type back if JSON can be turned into it; raises `DefinitionError` that names `where` it stands."""
     try:

@@ -6,13 +6,15 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from random import Random
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 from uuid import UUID
 
 from actors.names import split_stream
 
 if TYPE_CHECKING:
     from actors.loop import DurableLoop
+
+T = TypeVar("T")
 
 
 class Surroundings(Protocol):
@@ -28,6 +30,14 @@ class Surroundings(Protocol):
 
     def log(self, level: str, event: str, fields: dict[str, Any]) -> None:
         """Take a line for the log."""
+        ...
+
+    def patched(self, name: str) -> bool:
+        """Say whether this run takes a patch."""
+        ...
+
+    def record(self, make: Callable[[], Any], type: Any) -> Any:
+        """Give a value that is made once."""
         ...
 
     def call_child(
@@ -101,6 +111,34 @@ class Workflow:
     def now(self) -> datetime:
         """Give the time of the current turn, in UTC: the same on replay."""
         return datetime.fromtimestamp(self._perdure.loop.time(), UTC)
+
+    def patched(self, name: str) -> bool:
+        """Say whether this run takes the new way at a place where the code has changed: `if self.patched("name"):`.
+
+        True for a run that gets here for the first time now; that is recorded. False for one that got here before this
+        call was in the code: in a replay there is no record of it. A run decides once for each name and keeps to that,
+        also in a loop; to have each round decide, put what tells it apart into the name: `self.patched(f"fee-{n}")`.
+
+        When no run is left that takes the old way, delete the call and the old way. Records of patches that nobody asks
+        for are passed over. Queries and validators record nothing: they are told what the run has decided, False if nothing yet.
+        """
+        return self._perdure.patched(name)
+
+    def record(self, make: Callable[[], T], type: Any = None) -> T:
+        """Have a value worked out once, and be given the same one in every replay: `self.record(lambda: read_limits())`.
+
+        For what `now()`, `random` and `uuid()` do not cover. It must be quick: the node waits for it. What talks to
+        others is a `@task`, perhaps a local one.
+
+        Args:
+            make: called without arguments, once. Whatever it raises is a mistake in the code, also a declared failure.
+            type: as what the value is read back from JSON; by default as `make` says that it returns, else as builtins.
+
+        Raises:
+            DefinitionError: a query or validator asked.
+        """
+        value: T = self._perdure.record(make, type)
+        return value
 
     async def execute(self, workflow: type[Workflow] | str, id: str, /, *args: Any, **kwargs: Any) -> Any:
         """Start another workflow, a *child*, and wait for its result; several at once with `asyncio.gather`.
