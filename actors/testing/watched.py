@@ -7,8 +7,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from actors.definition import ActorType
+from actors.definition import ActorType, WorkflowType
 from actors.entity import Entity
+from actors.errors import Bug, Nondeterminism
+from actors.execution import Execution
 from actors.turn import NewRecord
 
 
@@ -45,3 +47,17 @@ def rebuilt(kind: ActorType, stream: str, journal: Journal) -> WatchedEntity:
     entity = WatchedEntity(kind, stream)
     entity.replay(journal)
     return entity
+
+
+class WatchedExecution(Execution):
+    """A workflow's activation; keeps the exception that broke it, with its traceback."""
+
+    __slots__ = ("trouble",)
+
+    def __init__(self, kind: WorkflowType, stream: str) -> None:
+        super().__init__(kind, stream)
+        self.trouble: BaseException | None = None
+
+    def _break(self, error: Nondeterminism | Bug) -> None:
+        self.trouble = error.__cause__ if isinstance(error, Bug) and error.__cause__ is not None else error
+        super()._break(error)

@@ -1,0 +1,108 @@
+"""What a turn does to the world of a test. One line in the table for each field of `actors.turn.Turn`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from actors.journal import Caller, ChildStarted, RunStarted, TaskAttemptFailed, TaskScheduled, decode_event
+from actors.testing.errors import NoEnd, StoryFailed
+from actors.testing.hosted import Hosted
+from actors.testing.mail import ChildEnded, RunLocal, RunTask, StartRun, TimerDue
+from actors.turn import Answer, LocalCall, LogLine, NewRecord, Outcome, TimerRow, Turn
+
+if TYPE_CHECKING:
+    from actors.testing.world import World
+
+MOST_ATTEMPTS = 1_000  # of a task without an end to its retries
+
+
+def spread(world: World, hosted: Hosted, turn: Turn) -> None:
+    """Let the effects of a turn that is durable come about."""
+    __tracebackhide__ = True
+    for name in turn.__struct_fields__:
+        if not (value := getattr(turn, name)):
+            continue
+        if (effect := EFFECTS.get(name)) is None:
+            raise StoryFailed(f"{hosted.stream} does what actors.testing does not know yet: {name} = {value!r}")
+        effect(world, hosted, value)
+
+
+def _events(world: World, hosted: Hosted, records: list[NewRecord]) -> None:
+    for record in records:
+        if record.type != "TaskAttemptFailed":
+            continue
+        event = decode_event(record.type, record.data)
+        if isinstance(event, TaskAttemptFailed):
+            _retry(world, hosted, event)
+
+
+def _retry(world: World, hosted: Hosted, failed: TaskAttemptFailed) -> None:
+    scheduled = world.scheduled[hosted.stream, failed.task]
+    if failed.attempt >= MOST_ATTEMPTS:
+        raise NoEnd(
+            f"task {scheduled.name} of {hosted.stream} has failed {failed.attempt} times, at last with {failed.error.type}: "
+            f"{failed.error.message}; its retries have no end: give it Retry(max_attempts=…), or another outcome"
+        )
+    world.post(hosted.stream, RunTask(scheduled, failed.attempt + 1), failed.retry_at)
+
+
+def _answers(world: World, hosted: Hosted, answers: list[Answer]) -> None:
+    for answer in answers:
+        world.answers[hosted.stream, answer.command_id] = answer.outcome
+
+
+def _tasks(world: World, hosted: Hosted, tasks: list[TaskScheduled]) -> None:
+    for scheduled in tasks:
+        world.scheduled[hosted.stream, scheduled.task] = scheduled
+        world.post(hosted.stream, RunTask(scheduled, 1))
+
+
+def _tasks_closed(world: World, hosted: Hosted, numbers: list[int]) -> None:
+    for number in numbers:
+        world.withdraw(hosted.stream, ("task", number))
+
+
+def _local_calls(world: World, hosted: Hosted, calls: list[LocalCall]) -> None:
+    for call in calls:
+        world.post(hosted.stream, RunLocal(call, 1))
+
+
+def _children(world: World, hosted: Hosted, children: list[ChildStarted]) -> None:
+    for child in children:
+        caller = Caller(hosted.stream, child.child)
+        world.post(child.stream, StartRun(child.input, caller.key, caller))
+
+
+def _timers_set(world: World, hosted: Hosted, timers: list[TimerRow]) -> None:
+    for timer in timers:
+        world.post(hosted.stream, TimerDue(timer.number), timer.due)
+
+
+def _timers_cleared(world: World, hosted: Hosted, timers: list[TimerRow]) -> None:
+    for timer in timers:
+        world.withdraw(hosted.stream, ("timer", timer.number))
+
+
+def _finished(world: World, hosted: Hosted, outcome: Outcome) -> None:
+    started = decode_event(hosted.journal[0].type, hosted.journal[0].data)
+    if isinstance(started, RunStarted) and (caller := started.caller) is not None:
+        world.post(caller.stream, ChildEnded(caller.number, hosted.stream, outcome))
+
+
+def _logs(world: World, hosted: Hosted, lines: list[LogLine]) -> None:
+    world.logs.extend((hosted.stream, line) for line in lines)
+
+
+EFFECTS: dict[str, Callable[[World, Hosted, Any], None]] = {
+    "events": _events,
+    "answers": _answers,
+    "tasks": _tasks,
+    "children": _children,
+    "tasks_closed": _tasks_closed,
+    "local_calls": _local_calls,
+    "timers_set": _timers_set,
+    "timers_cleared": _timers_cleared,
+    "finished": _finished,
+    "logs": _logs,
+}

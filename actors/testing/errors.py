@@ -1,0 +1,51 @@
+"""What a test with the kit can fail with.
+
+AssertionError
+└── StoryFailed           the story can't go on as the test tells it
+    ├── InstanceStuck     workflow or actor code has a mistake; `__cause__` is what it raised
+    ├── NothingHappens    somebody waits for what will never come
+    ├── NoEnd             it goes on and on
+    └── TaskNotExpected   a task that the test says nothing of, or that must not run
+CommandFailed             a handler or a query raised a declared failure
+CommandRefused            a command that can't be taken: no such instance, ended, the id used otherwise
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class StoryFailed(AssertionError):
+    """The story can't go on as the test tells it."""
+
+
+class InstanceStuck(StoryFailed):
+    """A mistake in workflow or actor code: on a node the instance would be stuck until it is mended."""
+
+
+class NothingHappens(StoryFailed):
+    """Somebody waits for something that will never come."""
+
+
+class NoEnd(StoryFailed):
+    """More happens than a story has: something goes round and round."""
+
+
+class TaskNotExpected(StoryFailed):
+    """A task was called that the test says nothing of, or that must not run."""
+
+
+class CommandFailed(Exception):
+    """A handler raised a declared failure; `type` names it, `message` and `details` are its own."""
+
+    def __init__(self, what: str, type: str, message: str, details: Any = None) -> None:
+        super().__init__(f"{what} failed: {type}: {message}")
+        self.type, self.message, self.details = type, message, details
+
+
+class CommandRefused(Exception):
+    """A command or start can't be taken; `type` says why: NotFound, AlreadyFinished, Conflict."""
+
+    def __init__(self, type: str, message: str) -> None:
+        super().__init__(message)
+        self.type = type

@@ -1,0 +1,241 @@
+"""One instance in a test: its durable part, and the activation that comes and goes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from msgspec import Raw
+
+from actors.codec import canonical
+from actors.definition import ActorType, WorkflowType
+from actors.errors import Bug, Nondeterminism, SnapshotRefused
+from actors.journal import ErrorInfo
+from actors.testing.errors import CommandRefused, InstanceStuck
+from actors.testing.mail import ChildEnded, Command, LocalEnded, Mail, StartRun, TaskEnded, TimerDue
+from actors.testing.watched import Journal, WatchedEntity, WatchedExecution
+from actors.turn import LocalCall, Turn
+
+NULL = Raw(b"null")
+
+
+class Hosted(ABC):
+    """An instance: `journal` is durable, the activation is dropped and made again from it."""
+
+    def __init__(self, stream: str) -> None:
+        self.stream = stream
+        self.journal = Journal()
+
+    @abstractmethod
+    def take(self, mail: Mail, at: float) -> Turn:
+        """Handle a message in memory; a repeated one gives an empty turn. Raises `CommandRefused`, `InstanceStuck`."""
+
+    @abstractmethod
+    def query(self, name: str, input: Raw) -> bytes:
+        """Answer a query; raises as the model's activations do."""
+
+    @abstractmethod
+    def state(self) -> Any:
+        """Give the state for a person: of a workflow its attributes, of an actor its state."""
+
+    @abstractmethod
+    def drop(self) -> None:
+        """Lose the activation and all that was not committed."""
+
+    def commit(self, mail: Mail, turn: Turn, at: float) -> None:  # noqa: ARG002 - actors remember commands
+        """Make the turn of a message durable."""
+        self.journal.append_all(turn.events, at)
+
+    @property
+    def busy(self) -> bool:
+        """Whether local tasks run for it, which only its memory knows of."""
+        return False
+
+    def reloaded(self) -> list[LocalCall]:
+        """Make the activation again if it was dropped; gives the local tasks that have to run again."""
+        return []
+
+
+class HostedWorkflow(Hosted):
+    """A workflow instance."""
+
+    def __init__(self, kind: WorkflowType, stream: str) -> None:
+        super().__init__(stream)
+        self.kind = kind
+        self._execution: WatchedExecution | None = WatchedExecution(kind, stream)
+
+    @property
+    def execution(self) -> WatchedExecution:
+        """The activation."""
+        self.reloaded()
+        assert self._execution is not None  # noqa: S101 - for the type checker
+        return self._execution
+
+    @property
+    def busy(self) -> bool:
+        """See `Hosted`."""
+        return bool(self.execution.pending_local_calls())
+
+    def reloaded(self) -> list[LocalCall]:
+        """See `Hosted`. A replay that differs is the code's mistake."""
+        __tracebackhide__ = True
+        if self._execution is not None:
+            return []
+        self._execution = execution = WatchedExecution(self.kind, self.stream)
+        try:
+            execution.replay(self.journal)
+        except (Nondeterminism, Bug):
+            raise self._stuck("rebuilt from its journal", execution) from execution.trouble
+        return execution.pending_local_calls()
+
+    def take(self, mail: Mail, at: float) -> Turn:
+        """See `Hosted`."""
+        __tracebackhide__ = True
+        turn = self._TAKE[type(mail)](self, mail, at)
+        if turn.stuck is not None:
+            raise self._stuck(f"handled {type(mail).__name__}", self.execution) from self.execution.trouble
+        return turn
+
+    def query(self, name: str, input: Raw) -> bytes:
+        """See `Hosted`."""
+        return self.execution.query(name, input)
+
+    def state(self) -> dict[str, Any]:
+        """See `Hosted`."""
+        return self.execution.state()
+
+    def drop(self) -> None:
+        """See `Hosted`."""
+        if self._execution is not None:
+            self._execution.dispose()
+            self._execution = None
+
+    def _stuck(self, when: str, execution: WatchedExecution) -> InstanceStuck:
+        error = execution.broken or ErrorInfo("Bug", "unknown")
+        return InstanceStuck(
+            f"{self.stream} is stuck, by a mistake in its code when it {when}: {error.type}: {error.message}"
+        )
+
+    def _start(self, mail: StartRun, at: float) -> Turn:
+        execution = self.execution
+        if (started := execution.ledger.start) is None:
+            return execution.start(mail.input, mail.command_id, at, mail.caller)
+        if canonical(started.input) == canonical(mail.input) and started.caller == mail.caller:
+            return Turn()
+        raise CommandRefused("Conflict", f"{self.stream} was started before, with other input or by somebody else")
+
+    def _command(self, mail: Command, at: float) -> Turn:
+        ledger = self.execution.ledger
+        if ledger.start is None:
+            raise CommandRefused("NotFound", f"there is no {self.stream}: start it first")
+        if (taken := ledger.commands.get(mail.id)) is not None:
+            if taken.received.name != mail.name or canonical(taken.received.input) != canonical(mail.input):
+                raise CommandRefused("Conflict", f"command id {mail.id} was used for other input")
+            return Turn()
+        if ledger.outcome is not None:
+            raise CommandRefused("AlreadyFinished", f"{self.stream} has ended and takes no more commands")
+        return self.execution.command(mail.id, mail.name, mail.input, at)
+
+    def _task_ended(self, mail: TaskEnded, at: float) -> Turn:
+        execution = self.execution
+        if mail.error is None:
+            return execution.task_completed(mail.task, mail.result or NULL, at)
+        open_task = execution.ledger.tasks.get(mail.task)
+        if open_task is None or open_task.attempt != mail.attempt:
+            return Turn()
+        retry = self.kind.tasks[open_task.scheduled.name].retry
+        delay = retry.delay_after(mail.attempt, 0.0) if mail.retryable else None
+        if delay is None:
+            return execution.task_failed(mail.task, mail.error, mail.attempt, at)
+        return execution.task_attempt_failed(mail.task, mail.attempt, mail.error, at + delay, at)
+
+    def _local_ended(self, mail: LocalEnded, at: float) -> Turn:
+        call = mail.call
+        if mail.error is None:
+            return self.execution.task_completed(call.task, mail.result or NULL, at, local=call.name)
+        return self.execution.task_failed(call.task, mail.error, mail.attempts, at, local=call.name)
+
+    def _timer_due(self, mail: TimerDue, at: float) -> Turn:
+        return self.execution.timer_fired(mail.timer, at)
+
+    def _child_ended(self, mail: ChildEnded, at: float) -> Turn:
+        return self.execution.child_ended(mail.number, mail.child, mail.outcome, at)
+
+    # A new kind of message adds a method and its line here.
+    _TAKE: ClassVar[dict[type, Callable[[HostedWorkflow, Any, float], Turn]]] = {
+        StartRun: _start,
+        Command: _command,
+        TaskEnded: _task_ended,
+        LocalEnded: _local_ended,
+        TimerDue: _timer_due,
+        ChildEnded: _child_ended,
+    }
+
+
+class HostedActor(Hosted):
+    """An actor. Its inbox is durable, and so is its newest snapshot, if `snapshots` are taken at every event."""
+
+    def __init__(self, kind: ActorType, stream: str, *, snapshots: bool) -> None:
+        super().__init__(stream)
+        self.kind, self._snapshots = kind, snapshots
+        self._inbox: dict[str, Command] = {}
+        self._snapshot: tuple[int, bytes] | None = None
+        self._entity: WatchedEntity | None = None
+
+    @property
+    def entity(self) -> WatchedEntity:
+        """The activation."""
+        __tracebackhide__ = True
+        if self._entity is not None:
+            return self._entity
+        try:
+            entity = WatchedEntity(self.kind, self.stream)
+            if self._snapshot is not None:
+                entity.restore(*self._snapshot)
+            entity.replay(self.journal[entity.version :])
+        except (Nondeterminism, Bug) as error:
+            raise InstanceStuck(f"{self.stream} can't be rebuilt from its events: {error}") from (
+                error.__cause__ or error
+            )
+        self._entity = entity
+        return entity
+
+    def take(self, mail: Mail, at: float) -> Turn:  # noqa: ARG002 - actors have no clock
+        """See `Hosted`."""
+        __tracebackhide__ = True
+        if not isinstance(mail, Command):
+            raise CommandRefused("InvalidInput", f"{self.stream} is an actor: it is not started; send it a command")
+        if (handled := self._inbox.get(mail.id)) is not None:
+            if handled != mail:
+                raise CommandRefused("Conflict", f"command id {mail.id} was used for other input")
+            return Turn()
+        try:
+            return self.entity.command(mail.id, mail.name, mail.input)
+        except Bug as bug:
+            raise InstanceStuck(str(bug)) from bug.__cause__ or bug
+
+    def commit(self, mail: Mail, turn: Turn, at: float) -> None:
+        """See `Hosted`."""
+        super().commit(mail, turn, at)
+        if isinstance(mail, Command):
+            self._inbox[mail.id] = mail
+        if self.entity.dirty:
+            self.drop()
+        elif self._snapshots and turn.events:
+            try:
+                self._snapshot = (self.entity.version, self.entity.snapshot())
+            except SnapshotRefused:
+                self._snapshot = None  # it is folded, as on a node
+
+    def query(self, name: str, input: Raw) -> bytes:
+        """See `Hosted`."""
+        return self.entity.query(name, input)
+
+    def state(self) -> Any:
+        """See `Hosted`."""
+        return self.entity.live_state
+
+    def drop(self) -> None:
+        """See `Hosted`."""
+        self._entity = None

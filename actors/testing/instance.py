@@ -1,0 +1,162 @@
+"""One instance, as a test talks to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Raw
+
+from actors.actor import Actor
+from actors.definition import ActorType, WorkflowType
+from actors.errors import DefinitionError, Failure, RunFailed
+from actors.history import PastEvent, write_history
+from actors.journal import decode_event
+from actors.names import stream_name
+from actors.testing.errors import CommandFailed, CommandRefused, NothingHappens
+from actors.testing.hosted import HostedWorkflow
+from actors.testing.mail import Command, StartRun
+from actors.testing.world import World
+from actors.turn import Outcome
+from actors.workflow import Workflow
+
+
+class Instance:
+    """A workflow instance or an actor; `WorkflowTest.start` and `.get` give them. Its methods are those of a client, at once."""
+
+    def __init__(
+        self, world: World, type: type[Actor] | type[Workflow] | str, id: str, new_id: Callable[[], str]
+    ) -> None:
+        self._world, self._new_id = world, new_id
+        self._kind: ActorType | WorkflowType = world.app.type(type if isinstance(type, str) else type.type_name)
+        self.stream = stream_name(self._kind.name, id)
+        self.id = id
+
+    def __repr__(self) -> str:
+        return f"<{self.stream}, {self.status}>"
+
+    def start(self, *args: Any, command_id: str | None = None, **kwargs: Any) -> None:
+        """Start a workflow, like `WorkflowTest.start`."""
+        __tracebackhide__ = True
+        if not isinstance(self._kind, WorkflowType):
+            raise DefinitionError(f"{self.stream} is an actor: it is not started; `get` it and call a command")
+        input = Raw(self._kind.run_signature.encode(args, kwargs))
+        command_id = command_id or self._new_id()
+        self._world.post(self.stream, StartRun(input, command_id))
+        self._world.run_to(self._world.now)
+        refused = self._world.answers.get((self.stream, command_id))
+        if isinstance(refused, CommandRefused):
+            raise refused
+
+    def call(self, name: str, /, *args: Any, command_id: str | None = None, **kwargs: Any) -> Any:
+        """Send a command and wait for its answer.
+
+        Raises:
+            UnknownName, InvalidArguments: as a client would.
+            CommandFailed: the handler raised a declared failure, such as `Rejected`; see `.type` and `.message`.
+            CommandRefused: no such workflow, it has ended, or the id was used for another command.
+            NothingHappens: the handler waits for what never comes.
+            InstanceStuck: a mistake in the code.
+        """
+        __tracebackhide__ = True
+        command_id = self.send(name, *args, command_id=command_id, **kwargs)
+        return self.answer(name, command_id)
+
+    def send(self, name: str, /, *args: Any, command_id: str | None = None, **kwargs: Any) -> str:
+        """Send a command and let happen what happens at once; gives its id, for `answer`."""
+        __tracebackhide__ = True
+        input = Raw(self._kind.command(name).signature.encode(args, kwargs))
+        command_id = command_id or self._new_id()
+        self._world.post(self.stream, Command(command_id, name, input))
+        self._world.run_to(self._world.now)
+        return command_id
+
+    def answer(self, name: str, command_id: str) -> Any:
+        """Wait for the answer to a command that was sent; raises like `call`."""
+        __tracebackhide__ = True
+        answers, key = self._world.answers, (self.stream, command_id)
+        if not self._world.run_until(lambda: key in answers):
+            raise NothingHappens(f"command {name} has no answer, and nothing is left to happen: {self._why()}")
+        answer = answers[key]
+        if isinstance(answer, CommandRefused):
+            raise answer
+        if (error := answer.error) is not None:
+            raise CommandFailed(f"{name} of {self.stream}", error.type, error.message, error.details_value())
+        return self._kind.command(name).signature.decode_result(answer.result or b"null")
+
+    def query(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
+        """Ask, also an instance that has ended; raises `UnknownName`, `InvalidArguments`, `CommandFailed`, `Bug`."""
+        __tracebackhide__ = True
+        signature = self._kind.query(name).signature
+        input = Raw(signature.encode(args, kwargs))
+        try:
+            return signature.decode_result(self._world.hosted(self.stream).query(name, input))
+        except Failure as failure:
+            raise CommandFailed(
+                f"{name} of {self.stream}", type(failure).__name__, failure.message, failure.details
+            ) from failure
+
+    def result(self) -> Any:
+        """Wait for a workflow's result; days pass if need be.
+
+        Raises:
+            RunFailed: the run raised a declared failure; `.type` names it.
+            NothingHappens: it waits for what never comes: a command, or a condition.
+            InstanceStuck: a mistake in its code.
+        """
+        __tracebackhide__ = True
+        kind = self._kind
+        if not isinstance(kind, WorkflowType):
+            raise DefinitionError(f"{self.stream} is an actor: it has no result")
+        if not self._world.run_until(lambda: self._outcome is not None):
+            raise NothingHappens(f"{self.stream} never ends: nothing is left to happen, and {self._why()}")
+        outcome = self._outcome or Outcome()
+        if (error := outcome.error) is not None:
+            raise RunFailed(self.stream, error.type, error.message, error.details_value())
+        return kind.run_signature.decode_result(outcome.result or b"null")
+
+    @property
+    def status(self) -> str:
+        """`running`, `completed`, `failed`; of an actor `active`, of what nothing has happened to yet `new`."""
+        hosted = self._world.hosted(self.stream)
+        if not hosted.journal:
+            return "new"
+        if not isinstance(hosted, HostedWorkflow):
+            return "active"
+        outcome = self._outcome
+        return "running" if outcome is None else "failed" if outcome.error else "completed"
+
+    @property
+    def state(self) -> Any:
+        """A workflow's attributes, or an actor's `state`."""
+        return self._world.hosted(self.stream).state()
+
+    @property
+    def events(self) -> list[Any]:
+        """Its journal so far: an actor's own events, or what `actors.journal` knows of a workflow."""
+        journal = self._world.hosted(self.stream).journal
+        if isinstance(kind := self._kind, ActorType):
+            return [kind.events[recorded.type].decode(recorded.data) for recorded in journal]
+        return [decode_event(recorded.type, recorded.data) for recorded in journal]
+
+    def waiting_for(self) -> str:
+        """Say in words what a workflow waits for now."""
+        hosted = self._world.hosted(self.stream)
+        waits = hosted.execution.waiting_for() if isinstance(hosted, HostedWorkflow) else []
+        return ", ".join(waits) or "nothing"
+
+    def history(self) -> bytes:
+        """Give its journal as a history file, for `assert_replays` and `perdure replay`: write it where tests find it."""
+        journal = self._world.hosted(self.stream).journal
+        events = [PastEvent(version=e.version, type=e.type, data=e.data, recorded_at=e.recorded_at) for e in journal]
+        return b"".join(write_history(self.stream, events, status=self.status))
+
+    # -- inside -------------------------------------------------------------------------------------------
+
+    @property
+    def _outcome(self) -> Outcome | None:
+        hosted = self._world.hosted(self.stream)
+        return hosted.execution.outcome if isinstance(hosted, HostedWorkflow) else None
+
+    def _why(self) -> str:
+        return f"{self.stream} waits for {self.waiting_for()}" if self.status == "running" else f"it is {self.status}"
