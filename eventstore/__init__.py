@@ -3,14 +3,17 @@
 from eventstore.errors import (
     CommitRefused,
     DuplicateCommand,
+    PositionBeyondHead,
     SchemaMismatch,
     StaleEpoch,
     StoreError,
     StoreUnavailable,
+    UnknownPartition,
     UnserialisableInput,
     WrongExpectedVersion,
 )
 from eventstore.memory import MemoryLeases, MemoryStore
+from eventstore.position import Position
 from eventstore.postgres import PostgresLeases, PostgresStore, migrate, migrate_store, schema_state
 from eventstore.records import (
     Commit,
@@ -27,12 +30,15 @@ from eventstore.records import (
     Quarantined,
     RecordedEvent,
     Redelivery,
+    Selection,
     Snapshot,
     TimerKey,
 )
-from eventstore.store import EventStore, Leases
+from eventstore.store import EventStore, Leases, Watch
+from eventstore.subscription import Batch, Subscription
 
 __all__ = [
+    "Batch",
     "Commit",
     "CommitRefused",
     "Direction",
@@ -50,18 +56,24 @@ __all__ = [
     "MemoryStore",
     "NewEvent",
     "OutboxMessage",
+    "Position",
+    "PositionBeyondHead",
     "PostgresLeases",
     "PostgresStore",
     "Quarantined",
     "RecordedEvent",
     "Redelivery",
     "SchemaMismatch",
+    "Selection",
     "Snapshot",
     "StaleEpoch",
     "StoreError",
     "StoreUnavailable",
+    "Subscription",
     "TimerKey",
+    "UnknownPartition",
     "UnserialisableInput",
+    "Watch",
     "WrongExpectedVersion",
     "migrate",
     "migrate_store",

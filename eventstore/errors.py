@@ -7,6 +7,8 @@ StoreError
 │   └── DuplicateCommand       the command id already has its reply in the inbox
 ├── StoreUnavailable           no answer: what was asked may or may not have happened
 ├── UnserialisableInput        refused before anything was written
+├── UnknownPartition           the store has no partition of that number
+├── PositionBeyondHead         a reader claims to have seen more than was written
 └── SchemaMismatch             the database is missing, not migrated, or newer than this code
 """
 
@@ -56,6 +58,25 @@ class StoreUnavailable(StoreError):
 
 class UnserialisableInput(StoreError):
     """A record holds something that the log can't keep; nothing of its batch was written."""
+
+
+class UnknownPartition(StoreError):
+    """A reader asks for a partition that the store does not have."""
+
+    def __init__(self, partition: int, partitions: int) -> None:
+        super().__init__(f"there is no partition {partition}: this store has 0 to {partitions - 1}")
+        self.partition = partition
+
+
+class PositionBeyondHead(StoreError):
+    """A reader's position is ahead of the log: it comes from another store, or this one lost what it had confirmed."""
+
+    def __init__(self, partition: int, position: int, head: int) -> None:
+        super().__init__(
+            f"partition {partition}: the position {position} is beyond the head {head}; it was taken from another store, "
+            "or this one was restored from an older copy. Read on from a position of this store, or from the beginning"
+        )
+        self.partition, self.position, self.head = partition, position, head
 
 
 class SchemaMismatch(StoreError):

@@ -158,6 +158,22 @@ class LoadedStream(Struct, gc=False):
     damaged: list[int] = []  # the versions of newer snapshots whose checksum does not fit
 
 
+class Selection(Struct, frozen=True, gc=False):
+    """Which events a reader wants: each part that is given must fit. Nothing given: all of them."""
+
+    types: tuple[str, ...] = ()  # of actors: the part of the stream's name before the slash
+    events: tuple[str, ...] = ()  # the events' own types
+    streams: tuple[str, ...] = ()  # whole names, `type/id`
+
+    def takes(self, event: RecordedEvent) -> bool:
+        """Whether it wants an event."""
+        return (
+            (not self.types or event.stream.partition("/")[0] in self.types)
+            and (not self.events or event.type in self.events)
+            and (not self.streams or event.stream in self.streams)
+        )
+
+
 class Direction(StrEnum):
     """The order in which a stream is read."""
 

@@ -10,6 +10,7 @@ Invariants, and who enforces them in Postgres:
 | a command id changes a stream once | unique (stream, command id) in the inbox |
 | events never change | a trigger that refuses UPDATE, DELETE and TRUNCATE |
 | a commit is all or nothing | one transaction, one call |
+| a follower that waits hears of the next event | it asks under the head's row lock; a trigger on the head answers |
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from eventstore.records import (
     OutboxMessage,
     Quarantined,
     RecordedEvent,
+    Selection,
     Snapshot,
     TimerKey,
 )
@@ -115,6 +117,20 @@ class EventStore(Protocol):
         """Read a partition's events with `offset > after` in order; an event that is missing was never written."""
         ...
 
+    async def read_selected(
+        self, partition: int, selection: Selection, *, after: int, upto: int, limit: int
+    ) -> list[RecordedEvent]:
+        """Read those of a partition's events with `after < offset <= upto` that a selection names, in order."""
+        ...
+
+    async def heads(self) -> list[int]:
+        """Give the newest offset of every partition, by number; whatever lies at or below is visible to every later read."""
+        ...
+
+    def watch(self) -> Watch:
+        """Give a new watch, to wait for events without asking again and again; see `Subscription` for its use."""
+        ...
+
     async def stream_version(self, stream: str) -> int:
         """Give the stream's newest version, 0 for a stream that does not exist."""
         ...
@@ -164,6 +180,26 @@ class EventStore(Protocol):
 
     async def quarantined(self, *, limit: int = 100) -> list[Quarantined]:
         """List quarantined messages, newest first."""
+        ...
+
+
+class Watch(Protocol):
+    """Waiting for events. In this order nothing is missed: `ask`, then look at the heads, then `wait`."""
+
+    async def ask(self, partitions: Sequence[int]) -> None:
+        """Want to be woken by the next event of any of these partitions; forgets earlier wake-ups.
+
+        Raises:
+            StoreUnavailable: it could not be asked for.
+        """
+        ...
+
+    async def wait(self, seconds: float | None) -> None:
+        """Come back after the first event since the last `ask`, when wake-ups may have been lost, or after so long."""
+        ...
+
+    def close(self) -> None:
+        """Wake who waits, and want no more; safe to call twice."""
         ...
 
 

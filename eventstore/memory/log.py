@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_left
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -33,6 +34,7 @@ class Partition:
     timers: list[TimerKey] = field(default_factory=list)  # sorted
     attempts: dict[str, tuple[int, datetime]] = field(default_factory=dict)  # how many, and when the last one was
     quarantine: dict[str, Quarantined] = field(default_factory=dict)
+    awaited: set[asyncio.Event] = field(default_factory=set)  # who wants to hear of the next event
 
 
 @dataclass(slots=True)
@@ -95,6 +97,9 @@ def _append(partition: Partition, stream: Stream, commit: Commit) -> None:
         )
         partition.events.append(recorded)
         stream.events.append(recorded)
+    if commit.events:
+        while partition.awaited:
+            partition.awaited.pop().set()
 
 
 def _relay(partition: Partition, commit: Commit) -> None:

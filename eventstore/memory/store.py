@@ -12,6 +12,7 @@ from eventstore.clock import Clock, utc_now
 from eventstore.decision import decide
 from eventstore.errors import CommitRefused
 from eventstore.memory.log import Log, Partition
+from eventstore.memory.watch import MemoryWatch
 from eventstore.records import (
     Commit,
     Direction,
@@ -23,6 +24,7 @@ from eventstore.records import (
     OutboxMessage,
     Quarantined,
     RecordedEvent,
+    Selection,
     Snapshot,
     TimerKey,
 )
@@ -150,6 +152,21 @@ class MemoryStore:
         """Read events of a partition; see `EventStore.read_partition`."""
         start = max(after, 0)
         return self.log.partitions[partition].events[start : start + max(limit, 0)]
+
+    async def read_selected(
+        self, partition: int, selection: Selection, *, after: int, upto: int, limit: int
+    ) -> list[RecordedEvent]:
+        """Read chosen events of a partition; see `EventStore.read_selected`."""
+        found = self.log.partitions[partition].events[max(after, 0) : max(upto, 0)]
+        return [event for event in found if selection.takes(event)][: max(limit, 0)]
+
+    async def heads(self) -> list[int]:
+        """Give every partition's newest offset; see `EventStore.heads`."""
+        return [len(partition.events) for partition in self.log.partitions]
+
+    def watch(self) -> MemoryWatch:
+        """Give a new watch; see `EventStore.watch`."""
+        return MemoryWatch(self.log)
 
     async def stream_version(self, stream: str) -> int:
         """Give a stream's newest version; see `EventStore.stream_version`."""

@@ -50,6 +50,34 @@ SELECT partition, "offset", stream, version, epoch, type, data, recorded_at, sch
 FROM perdure.events WHERE partition = $1::int AND "offset" > $2::int8 ORDER BY "offset" LIMIT $3::int8
 """
 
+# Along the index of offsets, whatever is selected: the range bounds what it looks at.
+SELECTED = """
+-- $1 partition int, $2 after int8, $3 upto int8, $4 limit int8, $5 types text[], $6 events text[], $7 streams text[]
+-- (the last three: null for all)
+SELECT partition, "offset", stream, version, epoch, type, data, recorded_at, schema, causation_id, correlation_id,
+       trace
+FROM perdure.events
+WHERE partition = $1::int AND "offset" > $2::int8 AND "offset" <= $3::int8
+  AND ($5::text[] IS NULL OR split_part(stream, '/', 1) = ANY ($5::text[]))
+  AND ($6::text[] IS NULL OR type = ANY ($6::text[]))
+  AND ($7::text[] IS NULL OR stream = ANY ($7::text[]))
+ORDER BY "offset" LIMIT $4::int8
+"""
+
+HEADS = """
+SELECT head FROM perdure.partitions ORDER BY partition
+"""
+
+# Heads are locked in the order of their numbers, as the commit does. One that is awaited already is not written again.
+AWAIT = """
+-- $1 partition int[]
+WITH quiet AS MATERIALIZED (
+    SELECT partition FROM perdure.partitions WHERE partition = ANY ($1::int[]) AND NOT awaited
+    ORDER BY partition FOR NO KEY UPDATE
+)
+UPDATE perdure.partitions p SET awaited = true FROM quiet WHERE p.partition = quiet.partition
+"""
+
 STREAM_VERSION = """
 -- $1 stream text
 SELECT version FROM perdure.events WHERE stream = $1 ORDER BY version DESC LIMIT 1

@@ -13,6 +13,7 @@ from eventstore.errors import CommitRefused, StoreUnavailable
 from eventstore.postgres import read_statements as sql
 from eventstore.postgres.commit import CommitWriter
 from eventstore.postgres.connection import create_pool
+from eventstore.postgres.doorbell import Doorbell, PostgresWatch
 from eventstore.postgres.loading import Loading, verified
 from eventstore.postgres.schema import check_store
 from eventstore.postgres.translation import translated
@@ -27,6 +28,7 @@ from eventstore.records import (
     OutboxMessage,
     Quarantined,
     RecordedEvent,
+    Selection,
     Snapshot,
     TimerKey,
 )
@@ -51,6 +53,7 @@ class PostgresStore:
         self._pool_size = pool_size
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._writer = CommitWriter(dsn)
+        self._doorbell = Doorbell(dsn)
         self._partitions = 0
 
     @property
@@ -68,6 +71,7 @@ class PostgresStore:
                 async with self._pool.acquire() as connection:
                     self._partitions = await check_store(connection)
                 await self._writer.open()
+                self._doorbell.open()
             except BaseException:
                 await self.close()
                 raise
@@ -75,6 +79,7 @@ class PostgresStore:
     async def close(self) -> None:
         """Let commits in flight end, for a bounded time, and release every connection."""
         await self._writer.close()
+        await self._doorbell.close()
         pool, self._pool = self._pool, None
         if pool is not None:
             try:
@@ -154,6 +159,22 @@ class PostgresStore:
         """Read events of a partition; see `EventStore.read_partition`."""
         rows = await self._fetch(sql.PARTITION, partition, after, max(limit, 0))
         return [RecordedEvent(*row) for row in rows]
+
+    async def read_selected(
+        self, partition: int, selection: Selection, *, after: int, upto: int, limit: int
+    ) -> list[RecordedEvent]:
+        """Read chosen events of a partition; see `EventStore.read_selected`."""
+        chosen = (list(part) or None for part in (selection.types, selection.events, selection.streams))
+        rows = await self._fetch(sql.SELECTED, partition, after, upto, max(limit, 0), *chosen)
+        return [RecordedEvent(*row) for row in rows]
+
+    async def heads(self) -> list[int]:
+        """Give every partition's newest offset; see `EventStore.heads`."""
+        return [row["head"] for row in await self._fetch(sql.HEADS)]
+
+    def watch(self) -> PostgresWatch:
+        """Give a new watch; see `EventStore.watch`. All of a store's watches share one connection."""
+        return self._doorbell.watch()
 
     async def stream_version(self, stream: str) -> int:
         """Give a stream's newest version; see `EventStore.stream_version`."""

@@ -176,6 +176,7 @@ _READS: dict[str, list[object]] = {
     "TIMERS": [1, NOW + timedelta(days=36500), 10],
     "OUTBOX": [1, NOW + timedelta(days=36500), 10],
     "PARTITION": [1, 20, 10],
+    "SELECTED": [1, 20, 40, 10, ["A"], ["T"], None],
     "QUARANTINED": [10],
     "SNAPSHOT": ["A/7", 9],
     "LOAD": [[1], ["A/7"], "{NULL}", [9], [1], ["A/7"], ["c"]],
