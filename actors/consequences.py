@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from actors.failures import cancelled, terminated
 from actors.journal import (
     ChildCompleted,
     ChildFailed,
@@ -12,8 +13,10 @@ from actors.journal import (
     CommandCompleted,
     CommandFailed,
     JournalEvent,
+    RunCancelled,
     RunCompleted,
     RunFailed,
+    RunTerminated,
     TaskCompleted,
     TaskFailed,
     TaskScheduled,
@@ -21,7 +24,7 @@ from actors.journal import (
     TimerSet,
 )
 from actors.ledger import Ledger
-from actors.turn import Answer, Outcome, TimerRow, Turn
+from actors.turn import CANCELLED, TERMINATED, Answer, Outcome, TimerRow, Turn
 
 
 def _task_scheduled(turn: Turn, event: TaskScheduled, _: Ledger) -> None:
@@ -67,6 +70,17 @@ def _run_failed(turn: Turn, event: RunFailed, ledger: Ledger) -> None:
     _run_ended(turn, Outcome(error=event.error), ledger)
 
 
+def _run_cancelled(turn: Turn, event: RunCancelled, ledger: Ledger) -> None:
+    _run_ended(turn, Outcome(error=cancelled(event.reason), ended=CANCELLED), ledger)
+
+
+def _run_terminated(turn: Turn, event: RunTerminated, ledger: Ledger) -> None:
+    outcome = Outcome(error=terminated(event.reason), ended=TERMINATED)
+    # Every other end waits for the handlers; this one takes them along, and their callers must not wait for ever.
+    turn.answers.extend(Answer(id, outcome) for id, taken in ledger.commands.items() if taken.outcome is None)
+    _run_ended(turn, outcome, ledger)
+
+
 def _run_ended(turn: Turn, outcome: Outcome, ledger: Ledger) -> None:
     turn.finished = outcome
     turn.tasks_closed.extend(ledger.tasks)  # children go on, and must be started if they are not yet
@@ -87,4 +101,6 @@ CONSEQUENCES: dict[type[JournalEvent], Callable[[Turn, Any, Ledger], None]] = {
     CommandFailed: _command_failed,
     RunCompleted: _run_completed,
     RunFailed: _run_failed,
+    RunCancelled: _run_cancelled,
+    RunTerminated: _run_terminated,
 }

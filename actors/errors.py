@@ -18,6 +18,8 @@ Failure                    base of an application's own declared failures
 ├── TaskError              a task failed for good and was not declared in `raises=`
 ├── ChildFailed            a workflow that another workflow awaited has failed, or its id is taken
 └── RunFailed              a workflow that a client awaited has failed
+    ├── RunCancelled       it was cancelled
+    └── RunTerminated      it was terminated
 """
 
 from __future__ import annotations
@@ -135,3 +137,11 @@ class RunFailed(Failure):
     def __init__(self, stream: str, type: str, message: str, details: Any = None) -> None:
         super().__init__(f"{stream} failed: {type}: {message}", details)
         self.stream, self.type = stream, type
+
+
+class RunCancelled(RunFailed):
+    """A workflow was asked to cancel, and ended by that."""
+
+
+class RunTerminated(RunFailed):
+    """A workflow was ended from outside, without its code."""

@@ -27,6 +27,7 @@ from actors.errors import Bug, Nondeterminism
 from actors.failures import error_info
 from actors.journal import (
     Caller,
+    CancelRequested,
     ChildCompleted,
     ChildFailed,
     CommandReceived,
@@ -35,6 +36,7 @@ from actors.journal import (
     JournalEvent,
     Resumed,
     RunStarted,
+    RunTerminated,
     Stuck,
     TaskAttemptFailed,
     TaskCompleted,
@@ -100,6 +102,19 @@ class Execution:
         """Take a command. Its name and arguments must have been checked with `kind.commands`."""
         return self._take(CommandReceived(id, name, input), at)
 
+    def cancel(self, id: str, reason: str, at: float) -> Turn:
+        """Ask the code for its end, as `asyncio.Task.cancel` does; an empty turn when that was done, or it has ended."""
+        if self.outcome is not None or self.ledger.cancel is not None:
+            return Turn()
+        return self._take(CancelRequested(id, reason), at)
+
+    def terminate(self, id: str, reason: str, *, tree: bool = False) -> Turn:
+        """End the run at once, also a broken one's, without running its code; an empty turn when it has ended."""
+        turn = Turn()
+        if self.outcome is None:
+            self._append(turn, RunTerminated(id, reason, tree))
+        return turn
+
     def task_completed(self, task: int, result: Raw, at: float, *, local: str | None = None) -> Turn:
         """Take a task's result; `local` is the name of a local task. An empty turn when it has an outcome already."""
         if not self.ledger.is_new_outcome(task, local=local is not None):
@@ -156,7 +171,9 @@ class Execution:
 
     def pending_local_calls(self) -> list[LocalCall]:
         """Give the local tasks that the code waits for: after a replay, these have to run again."""
-        return [] if self.broken else list(self.program.local_calls.values())
+        if self.broken is not None or self.outcome is not None:
+            return []
+        return list(self.program.local_calls.values())
 
     def validate(self, name: str, input: Raw, at: float) -> None:
         """Ask a command's validator about the state in memory; not while the instance is broken: it has no state then.

@@ -38,6 +38,16 @@ def child_failure(stream: str, info: ErrorInfo) -> ChildFailed:
     return ChildFailed(stream, info.type, info.message, info.details_value())
 
 
+def cancelled(reason: str) -> ErrorInfo:
+    """Describe the end of a run that was cancelled."""
+    return ErrorInfo("RunCancelled", f"the run was cancelled: {reason or 'no reason was given'}")
+
+
+def terminated(reason: str) -> ErrorInfo:
+    """Describe the end of a run that was terminated."""
+    return ErrorInfo("RunTerminated", f"the run was terminated: {reason or 'no reason was given'}")
+
+
 def describe(error: BaseException) -> str:
     """Give an exception's type and message, whatever its own `__str__` does."""
     return f"{type(error).__name__}: {_message(error)}"

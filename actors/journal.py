@@ -80,6 +80,24 @@ class CommandReceived(Fact):
         return f"CommandReceived({self.name})"
 
 
+class CancelRequested(Fact):
+    """Somebody asked for the run's cancellation: a client with this command id, or the parent with its call's key."""
+
+    id: str
+    reason: str = ""
+
+
+class RunTerminated(Fact):
+    """The run was ended from outside, at once and without its code: the instance is finished.
+
+    With `tree` its children, and theirs, were to be terminated as well.
+    """
+
+    id: str
+    reason: str = ""
+    tree: bool = False
+
+
 class TaskCompleted(Fact):
     """A task gave its result. `name` is kept for local tasks, which have no `TaskScheduled`."""
 
@@ -254,6 +272,12 @@ class RunFailed(JournalEvent):
         return f"RunFailed({self.error.type})"
 
 
+class RunCancelled(JournalEvent):
+    """The run let out the cancellation that was asked for: the instance is finished."""
+
+    reason: str = ""
+
+
 def _of(name: str | None) -> str:
     return f" {name}" if name else ""
 
@@ -262,6 +286,7 @@ _EVENTS: tuple[type[JournalEvent], ...] = (
     RunStarted, CommandReceived, TaskCompleted, TaskFailed, TaskAttemptFailed, TimerFired, Stuck, Resumed,
     TaskScheduled, TimerSet, CommandCompleted, CommandFailed, RunCompleted, RunFailed,
     ChildStarted, ChildCompleted, ChildFailed, Patched, ValueRecorded,
+    CancelRequested, RunTerminated, RunCancelled,
 )  # fmt: skip
 _DECODERS: dict[str, Callable[[bytes | Raw], JournalEvent]] = {
     event.__name__: plain_decoder(event) for event in _EVENTS

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from actors.failures import cancelled, terminated
 from actors.journal import (
+    CancelRequested,
     ChildCompleted,
     ChildFailed,
     ChildStarted,
@@ -18,9 +20,11 @@ from actors.journal import (
     JournalEvent,
     Patched,
     Resumed,
+    RunCancelled,
     RunCompleted,
     RunFailed,
     RunStarted,
+    RunTerminated,
     Stuck,
     TaskAttemptFailed,
     TaskCompleted,
@@ -30,7 +34,7 @@ from actors.journal import (
     TimerSet,
     ValueRecorded,
 )
-from actors.turn import Outcome
+from actors.turn import CANCELLED, TERMINATED, Outcome
 
 
 class OpenTask:
@@ -56,7 +60,9 @@ class TakenCommand:
 class Ledger:
     """A fold over journal events. `version` counts all of them."""
 
-    __slots__ = ("children", "commands", "ended", "outcome", "start", "stuck", "tasks", "timers", "version")
+    __slots__ = (
+        "cancel", "children", "commands", "ended", "outcome", "start", "stuck", "tasks", "terminated", "timers", "version",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.version = 0
@@ -66,6 +72,8 @@ class Ledger:
         self.timers: dict[int, float] = {}  # number -> due
         self.children: dict[int, ChildStarted] = {}  # whose outcome is still to come, also when the run has ended
         self.commands: dict[str, TakenCommand] = {}  # by command id
+        self.cancel: CancelRequested | None = None  # the first, and the only one that counts
+        self.terminated: RunTerminated | None = None
         self.outcome: Outcome | None = None
         self.stuck = False
 
@@ -144,6 +152,19 @@ def _of_no_account(ledger: Ledger, _: Patched | ValueRecorded) -> None:
     """Only the code that asked is concerned."""
 
 
+def _cancel_requested(ledger: Ledger, event: CancelRequested) -> None:
+    ledger.cancel = event
+
+
+def _run_cancelled(ledger: Ledger, event: RunCancelled) -> None:
+    ledger.outcome = Outcome(error=cancelled(event.reason), ended=CANCELLED)
+
+
+def _run_terminated(ledger: Ledger, event: RunTerminated) -> None:
+    ledger.terminated = event
+    ledger.outcome = Outcome(error=terminated(event.reason), ended=TERMINATED)
+
+
 def _stuck(ledger: Ledger, _: Stuck) -> None:
     ledger.stuck = True
 
@@ -169,6 +190,9 @@ _TAKE: dict[type[JournalEvent], Callable[[Ledger, Any], None]] = {
     CommandFailed: _command_failed,
     RunCompleted: _run_completed,
     RunFailed: _run_failed,
+    CancelRequested: _cancel_requested,
+    RunCancelled: _run_cancelled,
+    RunTerminated: _run_terminated,
     Stuck: _stuck,
     Resumed: _resumed,
     Patched: _of_no_account,

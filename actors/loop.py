@@ -33,6 +33,7 @@ MAX_TIME = 253_402_300_800.0  # the year 10000: what is later fits neither a dat
 _MAX_CLOSES = 10_000  # every coroutine that is awaited, and every await in its clean-up, takes one
 _FEW_TASKS = 64
 _HASH_STEP, _HASH_MASK = 0x9E3779B97F4A7C15 >> 3, (1 << 61) - 2  # spreads; the mask is below where hashes wrap
+_SHIELD = asyncio.shield.__code__
 _TASKS_FILE = asyncio.ensure_future.__code__.co_filename
 
 
@@ -101,7 +102,8 @@ class DurableLoop(asyncio.AbstractEventLoop):
     """See the module's docstring. Sockets, threads, executors, signals and subprocesses raise `NotDurable`."""
 
     __slots__ = (
-        "_closed", "_conditions", "_forget_at", "_moment", "_next_hash", "_now", "_ready", "_tasks", "host", "unhandled",
+        "_closed", "_conditions", "_forget_at", "_moment", "_next_hash", "_now", "_ready", "_sheltered", "_tasks",
+        "host", "unhandled",
     )  # fmt: skip
 
     def __init__(self, host: Host, stream: str = "") -> None:
@@ -113,6 +115,7 @@ class DurableLoop(asyncio.AbstractEventLoop):
         # Held, so that when one is collected never depends on the garbage collector; see `create_task`.
         self._tasks: list[DurableTask[Any]] = []
         self._forget_at = _FEW_TASKS
+        self._sheltered = 0  # sections under `asyncio.shield`, which leaves no other trace of them
         self._now = 0.0
         self._moment: datetime | None = None  # to which the clock is to be moved
         self._closed = False
@@ -279,7 +282,18 @@ class DurableLoop(asyncio.AbstractEventLoop):
             self.host.timer_cleared(handle)
 
     def create_future(self) -> asyncio.Future[Any]:
+        if (caller := sys._getframe(1)).f_code is _SHIELD:
+            self._sheltered += 1
+            caller.f_locals["inner"].add_done_callback(self._section_done)
         return asyncio.Future(loop=self)
+
+    @property
+    def sheltering(self) -> bool:
+        """Whether a section that was put under `asyncio.shield` is still under way."""
+        return self._sheltered > 0
+
+    def _section_done(self, _: asyncio.Future[Any]) -> None:
+        self._sheltered -= 1
 
     def create_task(  # type: ignore[override]  # typeshed's generator form is not for users
         self, coro: Coroutine[Any, Any, T], *, name: str | None = None, context: Context | None = None, **_: Any

@@ -6,6 +6,7 @@ becomes of the decisions is the business of the `Execution` that owns it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from inspect import isawaitable
 from random import Random
@@ -16,8 +17,9 @@ from msgspec import Raw
 from actors.codec import decoder, encode
 from actors.definition import WorkflowType
 from actors.errors import Bug, DefinitionError, Failure, NotDurable
-from actors.failures import describe, error_info
+from actors.failures import cancelled, describe, error_info
 from actors.journal import (
+    CancelRequested,
     ChildCompleted,
     ChildFailed,
     ChildStarted,
@@ -26,6 +28,7 @@ from actors.journal import (
     CommandReceived,
     JournalEvent,
     Patched,
+    RunCancelled,
     RunCompleted,
     RunFailed,
     RunStarted,
@@ -43,7 +46,7 @@ from actors.precedents import Precedents
 from actors.reading import only_reading
 from actors.signature import value_type
 from actors.task import Task
-from actors.turn import LocalCall, LogLine, Outcome
+from actors.turn import CANCELLED, LocalCall, LogLine, Outcome
 from actors.workflow import Workflow
 
 
@@ -55,7 +58,8 @@ class Program:
     """
 
     __slots__ = (
-        "_bug", "_decisions", "_diverged", "_handlers", "_patches", "_random", "_reading", "_run_outcome", "asked",
+        "_bug", "_cancel", "_decisions", "_diverged", "_handlers", "_patches", "_random", "_reading", "_run_outcome",
+        "_run_task", "asked",
         "cleared", "instance", "kind", "local_calls", "logs", "loop", "new_local_calls", "open", "precedents",
         "replaying", "stream", "timers",
     )  # fmt: skip
@@ -77,7 +81,9 @@ class Program:
         self._reading = False  # a query or validator: it must leave no trace
         self._diverged = False  # the code has left the path of its journal: nothing that it does counts
         self._decisions: list[JournalEvent | DurableTimer] = []
-        self._handlers = 0
+        self._handlers: dict[str, asyncio.Task[None]] = {}  # under way, by command id
+        self._run_task: asyncio.Task[None] | None = None
+        self._cancel: CancelRequested | None = None
         self._run_outcome: Outcome | None = None
         self._bug: BaseException | None = None
         self._random: Random | None = None
@@ -111,7 +117,10 @@ class Program:
             raise Bug(f"{self.stream}: {describe(self._bug)}") from self._bug
 
     def decided(self) -> list[JournalEvent]:
-        """Give the turn's decisions in the order the code took them; a run ends when its handlers have."""
+        """Give the turn's decisions in the order the code took them.
+
+        A run ends when its handlers have, and one that was asked to cancel when its shielded sections have, too.
+        """
         if not self._decisions and self._run_outcome is None:
             return []
         decided: list[JournalEvent] = []
@@ -122,9 +131,9 @@ class Program:
                 self.timers[decision.number] = decision
                 decided.append(TimerSet(decision.number, decision.when()))
         self._decisions = []
-        if (outcome := self._run_outcome) is not None and self._handlers == 0:
+        if (outcome := self._run_outcome) is not None and self._may_end():
             self._run_outcome = None
-            decided.append(RunFailed(outcome.error) if outcome.error else RunCompleted(outcome.result or Raw(b"null")))
+            decided.append(self._end(outcome))
         return decided
 
     def validate(self, name: str, input: Raw, at: float) -> None:
@@ -282,12 +291,36 @@ class Program:
                 self._bug = self._bug or context.get("exception")
         unhandled.clear()
 
+    def _may_end(self) -> bool:
+        return not self._handlers and (self._cancel is None or not self.loop.sheltering)
+
+    def _end(self, outcome: Outcome) -> JournalEvent:
+        if outcome.error is None:
+            return RunCompleted(outcome.result or Raw(b"null"))
+        if outcome.ended == CANCELLED:
+            return RunCancelled("" if self._cancel is None else self._cancel.reason)
+        return RunFailed(outcome.error)
+
     def _run_started(self, fact: RunStarted) -> None:
-        self.loop.begin(self._run(fact))
+        self._run_task = self.loop.begin(self._run(fact))
+
+    def _cancel_requested(self, fact: CancelRequested) -> None:
+        self._cancel = fact
+        if self._run_outcome is not None:
+            self._cancel_handlers()
+        elif self._run_task is not None:
+            self._run_task.cancel(fact.reason or None)
+
+    def _cancel_handlers(self) -> None:
+        """Cancel what keeps a run from ending that is over but for its handlers."""
+        for handler in list(self._handlers.values()):
+            handler.cancel()
 
     def _command_received(self, fact: CommandReceived) -> None:
-        self._handlers += 1
-        self.loop.begin(self._handle(fact))
+        if self._cancel is not None and self._run_outcome is not None:
+            self._decisions.append(CommandFailed(fact.id, cancelled(self._cancel.reason)))
+        else:
+            self._handlers[fact.id] = self.loop.begin(self._handle(fact))
 
     def _task_completed(self, fact: TaskCompleted) -> None:
         if (operation := self.open.get(fact.task)) is not None:
@@ -318,6 +351,7 @@ class Program:
         TimerFired: _timer_fired,
         ChildCompleted: _child_completed,
         ChildFailed: _child_failed,
+        CancelRequested: _cancel_requested,
     }
 
     async def _run(self, started: RunStarted) -> None:
@@ -330,6 +364,8 @@ class Program:
             raise
         except BaseException as error:  # noqa: BLE001 - sorted into failures and bugs
             self._run_outcome = self._outcome_of(error)
+        if self._cancel is not None and self._handlers:
+            self._cancel_handlers()
 
     async def _handle(self, received: CommandReceived) -> None:
         try:
@@ -343,9 +379,11 @@ class Program:
         except BaseException as error:  # noqa: BLE001 - sorted into failures and bugs
             if (outcome := self._outcome_of(error)) is not None and outcome.error is not None:
                 self._decisions.append(CommandFailed(received.id, outcome.error))
-        self._handlers -= 1
+        del self._handlers[received.id]
 
     def _outcome_of(self, error: BaseException) -> Outcome | None:
+        if self._cancel is not None and isinstance(error, asyncio.CancelledError):
+            return Outcome(error=cancelled(self._cancel.reason), ended=CANCELLED)
         if (declared := _declared(error)) is not None:
             return Outcome(error=error_info(declared))
         self._bug = self._bug or error

@@ -10,6 +10,8 @@ from msgspec import Raw, Struct
 
 from actors.journal import ChildStarted, ErrorInfo, TaskScheduled
 
+CANCELLED, TERMINATED = "cancelled", "terminated"
+
 
 class HistoryEvent(Protocol):
     """What replay reads of a recorded event."""
@@ -47,6 +49,12 @@ class Outcome(Struct, gc=False):
 
     result: Raw | None = None
     error: ErrorInfo | None = None
+    ended: str | None = None  # `CANCELLED` or `TERMINATED`, with an error that says why; None for every other end
+
+    @property
+    def status(self) -> str:
+        """The end in one word, as listings have it."""
+        return self.ended or ("completed" if self.error is None else "failed")
 
 
 class Answer(Struct, gc=False):

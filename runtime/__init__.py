@@ -23,6 +23,7 @@ from runtime.errors import (  # noqa: E402
     ConfigurationError,
     Conflict,
     InstanceStuck,
+    InstanceTerminated,
     NotFound,
     PerdureError,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "ConfigurationError",
     "Conflict",
     "InstanceStuck",
+    "InstanceTerminated",
     "Node",
     "NotFound",
     "PerdureError",

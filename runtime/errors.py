@@ -12,7 +12,8 @@
         ├── AlreadyFinished      the instance has ended and takes no commands
         ├── CommandTooOld        older than what the inbox remembers, so it can't be told from a repetition
         ├── CommandQuarantined   its handler kept crashing; the message is kept with its reason
-        └── InstanceStuck        a mistake in the code stops the instance; it goes on when that is fixed
+        ├── InstanceStuck        a mistake in the code stops the instance; it goes on when that is fixed
+        └── InstanceTerminated   the instance was terminated before it had handled the command
 
 A workflow that failed raises `actors.RunFailed` from `result`.
 """
@@ -88,6 +89,10 @@ class InstanceStuck(CommandError):
     """A mistake in the code stops the instance. What it was sent is kept, and it goes on when the mistake is fixed."""
 
 
+class InstanceTerminated(CommandError):
+    """The instance was terminated before it had handled the command."""
+
+
 _BY_STATUS: dict[str, type[CommandError]] = {
     "failed": CommandFailed,
     "invalid": CommandInvalid,
@@ -97,6 +102,7 @@ _BY_STATUS: dict[str, type[CommandError]] = {
     "too_old": CommandTooOld,
     "quarantined": CommandQuarantined,
     "stuck": InstanceStuck,
+    "terminated": InstanceTerminated,
 }
 
 

@@ -78,6 +78,21 @@ class AwaitResult(Addressed, tag="result"):
     """Ask for a workflow's result; answered when it has one."""
 
 
+class Cancel(Addressed, tag="cancel"):
+    """Ask a workflow's run to cancel. The first such request counts; `command_id` tells it from another."""
+
+    command_id: str
+    reason: str = ""
+
+
+class Terminate(Addressed, tag="terminate"):
+    """End a workflow's run at once, without its code; with `tree` its children and theirs, too."""
+
+    command_id: str
+    reason: str = ""
+    tree: bool = False
+
+
 class TaskOutcome(Addressed, tag="outcome"):
     """A worker tells how an attempt of a task ended: `result`, or `error`."""
 
@@ -97,7 +112,7 @@ class ChildOutcome(Addressed, tag="child_outcome"):
     error: ErrorInfo | None = None
 
 
-Inbound = Start | Send | Ask | AwaitResult | TaskOutcome | ChildOutcome
+Inbound = Start | Send | Ask | AwaitResult | Cancel | Terminate | TaskOutcome | ChildOutcome
 
 
 class TaskMessage(Struct, gc=False, omit_defaults=True, kw_only=True):
@@ -129,6 +144,8 @@ class Status(StrEnum):
     TOO_OLD = "too_old"
     QUARANTINED = "quarantined"
     STUCK = "stuck"
+    CANCELLED = "cancelled"
+    TERMINATED = "terminated"
 
 
 class Reply(Struct, gc=False, omit_defaults=True):
@@ -166,7 +183,7 @@ def decode_inbound(body: bytes) -> Inbound:
                 decode_any(message.result)
             if message.error is not None:
                 message.error.details_value()
-        case AwaitResult():
+        case AwaitResult() | Cancel() | Terminate():
             pass
     return message
 

@@ -1,4 +1,4 @@
-"""`perdure start`, `send`, `query` and `result`: talk to one instance."""
+"""`perdure start`, `send`, `query`, `result`, `cancel` and `terminate`: talk to one instance."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from runtime.client import Client
 
 FOREVER = 0.0
+_STATUS = {"RunCancelled": "cancelled", "RunTerminated": "terminated"}
+Reason = Annotated[str, typer.Option(help="Why, for people; kept in the history.")]
 ResultTimeout = Annotated[
     float, typer.Option(metavar="SECONDS", min=0, help="How long to wait for the end; 0: until it comes.")
 ]
@@ -25,7 +27,7 @@ ResultTimeout = Annotated[
 
 def register(application: typer.Typer) -> None:
     """Add the commands."""
-    for command in (start, send, query, result):
+    for command in (start, send, query, result, cancel, terminate):
         application.command()(command)
 
 
@@ -123,6 +125,53 @@ def result(
     _print_result(Servers(database_url, broker_url, data), target, timeout, json=json)
 
 
+def cancel(
+    target: Target,
+    reason: Reason = "",
+    timeout: Timeout = 30.0,
+    command_id: CommandId = None,
+    json: Json = False,
+    database_url: DatabaseUrl = None,
+    broker_url: BrokerUrl = None,
+    data: Data = None,
+) -> None:
+    """Ask a workflow to cancel: its code hears of it and cleans up. `result` tells how it ended."""
+    type_, id_ = address(target)
+
+    async def work(client: Client) -> bool:
+        return await client.cancel(type_, id_, reason, command_id=command_id, timeout=timeout)
+
+    requested = _with_client(Servers(database_url, broker_url, data), work)
+    if json:
+        print_json({"stream": target, "requested": requested})
+    else:
+        console().print(f"asked {target} to cancel" if requested else f"{target} was asked to cancel before")
+
+
+def terminate(
+    target: Target,
+    reason: Reason = "",
+    tree: Annotated[bool, typer.Option("--tree", help="Its children and theirs, too.")] = False,
+    timeout: Timeout = 30.0,
+    command_id: CommandId = None,
+    json: Json = False,
+    database_url: DatabaseUrl = None,
+    broker_url: BrokerUrl = None,
+    data: Data = None,
+) -> None:
+    """End a workflow at once, without running its code; also a stuck one. Its history says so."""
+    type_, id_ = address(target)
+
+    async def work(client: Client) -> bool:
+        return await client.terminate(type_, id_, reason, tree=tree, command_id=command_id, timeout=timeout)
+
+    terminated = _with_client(Servers(database_url, broker_url, data), work)
+    if json:
+        print_json({"stream": target, "terminated": terminated})
+    else:
+        console().print(f"terminated {target}" if terminated else f"{target} was terminated before")
+
+
 def _print_result(servers: Servers, target: str, timeout: float, *, json: bool) -> None:
     from actors import RunFailed
 
@@ -135,7 +184,7 @@ def _print_result(servers: Servers, target: str, timeout: float, *, json: bool) 
         value = _with_client(servers, work)
     except RunFailed as failed:
         if json:
-            print_json({"status": "failed", "error": _error(failed)})
+            print_json({"status": _STATUS.get(type(failed).__name__, "failed"), "error": _error(failed)})
             raise typer.Exit(1) from None
         raise
     if json:

@@ -15,8 +15,10 @@ from actors.journal import (
     CommandCompleted,
     CommandFailed,
     CommandReceived,
+    RunCancelled,
     RunCompleted,
     RunFailed,
+    RunTerminated,
     TaskAttemptFailed,
     TaskCompleted,
     TaskFailed,
@@ -73,7 +75,7 @@ def brief(event: RecordedEvent) -> str:
     data = payload(event)
     if not isinstance(data, dict):
         return json_text(data)
-    for field in ("error", "result", "input"):
+    for field in ("error", "result", "input", "reason"):
         if field in data:
             return json_text(data[field])
     for field in ("due", "retry_at"):
@@ -92,6 +94,8 @@ def ending(events: Sequence[RecordedEvent]) -> dict[str, Any]:
                 return {"result": payload(event)["result"]}
             case RunFailed():
                 return {"error": payload(event)["error"]}
+            case RunCancelled() | RunTerminated():
+                return {"reason": payload(event).get("reason", "")}
             case _:
                 continue
     return {}

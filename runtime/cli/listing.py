@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from eventstore.records import Execution, ListedExecution
     from eventstore.store import EventStore
 
-COLOURS = {"running": "cyan", "completed": "green", "failed": "red", "stuck": "bold red", "active": ""}
+COLOURS = {
+    "running": "cyan", "completed": "green", "failed": "red", "cancelled": "yellow", "terminated": "red",
+    "stuck": "bold red", "active": "",
+}  # fmt: skip
 
 
 def register(application: typer.Typer) -> None:
@@ -27,7 +30,10 @@ def register(application: typer.Typer) -> None:
 def list_(
     type: Annotated[str | None, typer.Option(help="Only this type.")] = None,
     status: Annotated[
-        str | None, typer.Option(help="Only this status: running, completed, failed, stuck, active (actors).")
+        str | None,
+        typer.Option(
+            help="Only this status: running, completed, failed, cancelled, terminated, stuck, active (actors)."
+        ),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 50,
     json: Json = False,

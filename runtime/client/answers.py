@@ -19,6 +19,20 @@ class Created(msgspec.Struct):
     created: bool
 
 
+class Requested(msgspec.Struct):
+    """What answers a request for cancellation."""
+
+    requested: bool
+
+
+class Terminated(msgspec.Struct):
+    """What answers a termination."""
+
+    terminated: bool
+
+
+decode_requested: Callable[[Raw], Requested] = decoder(Requested)
+decode_terminated: Callable[[Raw], Terminated] = decoder(Terminated)
 decode_created: Callable[[Raw], Created] = decoder(Created)
 
 

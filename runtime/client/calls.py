@@ -14,7 +14,7 @@ from actors.definition import ActorType, WorkflowType
 from actors.names import stream_name
 from actors.signature import Signature
 from runtime.errors import CommandInvalid
-from runtime.messages import Ask, AwaitResult, Inbound, ReplyWhen, Send, Start, encode_message
+from runtime.messages import Ask, AwaitResult, Cancel, Inbound, ReplyWhen, Send, Start, Terminate, encode_message
 
 Address = type[Actor] | type[Workflow] | str
 
@@ -90,6 +90,18 @@ class Calls:
         name = type_name(type)
         stream_name(name, id)
         return AwaitResult(type=name, id=id)
+
+    def cancel(self, type: Address, id: str, reason: str, command_id: str | None) -> Cancel:
+        """Make the request for a workflow's cancellation."""
+        name = type_name(type)
+        stream_name(name, id)
+        return Cancel(type=name, id=id, command_id=command_id or self._new_id(), reason=reason)
+
+    def terminate(self, type: Address, id: str, reason: str, command_id: str | None, *, tree: bool) -> Terminate:
+        """Make the order that ends a workflow."""
+        name = type_name(type)
+        stream_name(name, id)
+        return Terminate(type=name, id=id, command_id=command_id or self._new_id(), reason=reason, tree=tree)
 
     def signature(self, type: Address, kind: str, name: str) -> Signature | None:
         """Find a handler's types, where a class is given; raises `CommandInvalid` for an unknown one."""

@@ -8,15 +8,17 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
-from actors import RunFailed
+from actors import RunCancelled, RunFailed, RunTerminated
 from eventstore import EventStore, ListedExecution
-from runtime.client.answers import decode_created, result_of
+from runtime.client.answers import decode_created, decode_requested, decode_terminated, result_of
 from runtime.client.asking import Asker
 from runtime.client.calls import Address, Calls, type_name
 from runtime.client.command_ids import command_ids
 from runtime.errors import ConfigurationError
 from runtime.messages import Inbound, Reply, ReplyWhen, Status
 from runtime.transport.port import Transport
+
+_FAILED = {Status.FAILED: RunFailed, Status.CANCELLED: RunCancelled, Status.TERMINATED: RunTerminated}
 
 
 class Client:
@@ -185,11 +187,63 @@ class Client:
 
         Raises:
             RunFailed: the run ended with a declared failure; `.type` names it.
+            RunCancelled, RunTerminated: it ended by that; both are a RunFailed.
             NotFound: there is no such instance.
             AnswerTimeout: no result in time.
         """
         message = self._calls.await_result(type, id)
         return self._result(type, message, await self._asker.ask(message, timeout))
+
+    async def cancel(
+        self, type: Address, id: str, reason: str = "", *, command_id: str | None = None, timeout: float = 30.0
+    ) -> bool:
+        """Ask a workflow to cancel: asyncio's cancellation reaches its `run`, whose clean-up may take its time.
+
+        It comes back when the request is durable; `result` tells how the run ended. A run is asked once: further
+        requests change nothing. One that does not listen can be terminated.
+
+        Returns:
+            True when it was this request that asked, False when another one had asked before.
+
+        Raises:
+            NotFound: there is no such workflow instance.
+            AlreadyFinished: the run has ended.
+            InstanceStuck: the request is kept until the instance goes on.
+            AnswerTimeout: no answer in time.
+        """
+        message = self._calls.cancel(type, id, reason, command_id)
+        return decode_requested(result_of(await self._asker.ask(message, timeout))).requested
+
+    async def terminate(
+        self,
+        type: Address,
+        id: str,
+        reason: str = "",
+        *,
+        tree: bool = False,
+        command_id: str | None = None,
+        timeout: float = 30.0,
+    ) -> bool:
+        """End a workflow at once, without running its code: no clean-up. Also one that is stuck.
+
+        Args:
+            type: workflow class or type name.
+            id: the instance's id.
+            reason: for people; kept in the history.
+            tree: terminate its children and theirs, too, but for those that are to outlive their parents.
+            command_id: identifies this very request.
+            timeout: seconds to wait for the answer.
+
+        Returns:
+            True when it was this request that ended it, False when another one had terminated it before.
+
+        Raises:
+            NotFound: there is no such workflow instance.
+            AlreadyFinished: the run has ended in another way.
+            AnswerTimeout: no answer in time.
+        """
+        message = self._calls.terminate(type, id, reason, command_id, tree=tree)
+        return decode_terminated(result_of(await self._asker.ask(message, timeout))).terminated
 
     async def list(
         self,
@@ -210,7 +264,6 @@ class Client:
         return await self._store.executions(type=name, status=status, before=before, limit=limit)
 
     def _result(self, type: Address, message: Inbound, reply: Reply) -> Any:
-        if reply.status is Status.FAILED and reply.error is not None:
-            error = reply.error
-            raise RunFailed(message.stream, error.type, error.message, error.details_value())
+        if (failed := _FAILED.get(reply.status)) is not None and (error := reply.error) is not None:
+            raise failed(message.stream, error.type, error.message, error.details_value())
         return self._calls.value(result_of(reply), type, "run", "run")

@@ -26,12 +26,14 @@ from runtime.hosting.snapshots import ActorSnapshots
 from runtime.messages import (
     Ask,
     AwaitResult,
+    Cancel,
     ChildOutcome,
     Reply,
     Send,
     Start,
     Status,
     TaskOutcome,
+    Terminate,
     encode_message,
     error_reply,
 )
@@ -123,7 +125,7 @@ class EntityBehaviour:
                 return self._command(item, content)
             case Ask():
                 return self._ask(item, content)
-            case Start() | AwaitResult():
+            case Start() | AwaitResult() | Cancel() | Terminate():
                 note = ErrorInfo(
                     "InvalidInput",
                     f"{self._kind.name} is an actor: it is not started and has no result; send it a command",

@@ -13,7 +13,7 @@ from actors import App
 from actors.codec import canonical
 from runtime.clock import Clock, monotonic
 from runtime.hosting.item import Item, ReplyTo, Step
-from runtime.messages import Reply, Send, Start, Status, error_reply
+from runtime.messages import Cancel, Reply, Send, Start, Status, Terminate, error_reply
 from runtime.transport.port import Message
 
 
@@ -92,7 +92,7 @@ def refusal(item: Item, reply: Reply) -> Step:
     if item.reply_to is not None:
         return Step(replies=answers(item, reply))
     content = item.content
-    if isinstance(content, Send) or (isinstance(content, Start) and content.caller is None):
+    if isinstance(content, Send | Cancel | Terminate) or (isinstance(content, Start) and content.caller is None):
         return Step(refused=reply.error)
     return Step()
 

@@ -35,7 +35,18 @@ from runtime.hosting.schedule import Schedule
 from runtime.hosting.services import Services
 from runtime.hosting.stuck import StuckInstances
 from runtime.hosting.timers import WINDOW, Timers
-from runtime.messages import ChildOutcome, Inbound, Send, Start, Status, TaskOutcome, decode_inbound, error_reply
+from runtime.messages import (
+    Cancel,
+    ChildOutcome,
+    Inbound,
+    Send,
+    Start,
+    Status,
+    TaskOutcome,
+    Terminate,
+    decode_inbound,
+    error_reply,
+)
 from runtime.routing import partition_of
 from runtime.transport.port import Delivery, Subscription
 
@@ -329,7 +340,9 @@ class PartitionHost:
         )
         for line in step.logs:
             getattr(bound, line.level)(line.event, **line.fields)
-        if step.stuck is not None:
+        if activation.behaviour.finished:
+            self.stuck.goes_on(activation.stream)  # it was terminated, perhaps
+        elif step.stuck is not None:
             bound.error("stuck", error=f"{step.stuck.type}: {step.stuck.message}", trace=step.stuck.trace)
             self.stuck.plan(activation.stream)
         elif step.resumed:
@@ -347,7 +360,7 @@ def _check_ids(content: Inbound) -> None:
         return  # what a stream's name is made into may be longer than what people choose
     if isinstance(content, TaskOutcome | ChildOutcome):
         return
-    if isinstance(content, Send | Start):
+    if isinstance(content, Send | Start | Cancel | Terminate):
         _check_id("command_id", content.command_id)
     _check_id("correlation_id", content.correlation_id)
 

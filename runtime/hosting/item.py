@@ -13,11 +13,13 @@ from runtime.messages import (
     Addressed,
     Ask,
     AwaitResult,
+    Cancel,
     ChildOutcome,
     Reply,
     Send,
     Start,
     TaskOutcome,
+    Terminate,
     encode_message,
 )
 from runtime.transport.port import Delivery, Destination, Message, Subscription
@@ -42,7 +44,9 @@ class Wake(Addressed, tag=False):
     """Nothing came, but the instance must be in memory: it has work to go on with."""
 
 
-Content = Start | Send | Ask | AwaitResult | TaskOutcome | ChildOutcome | TimerDue | LocalDone | Wake
+Content = (
+    Start | Send | Ask | AwaitResult | Cancel | Terminate | TaskOutcome | ChildOutcome | TimerDue | LocalDone | Wake
+)
 
 
 class ReplyTo(Struct, gc=False):

@@ -13,6 +13,8 @@ NULL = Raw(b"null")
 
 def reply_for(outcome: Outcome) -> Reply:
     """Make the reply that tells an outcome."""
+    if outcome.ended is not None:
+        return Reply(Status(outcome.ended), error=outcome.error)
     if outcome.error is not None:
         return Reply(Status.FAILED, error=outcome.error)
     return Reply(Status.OK, outcome.result or NULL)
@@ -23,9 +25,17 @@ def conflict(what: str) -> Reply:
     return Reply(Status.CONFLICT, error=ErrorInfo("Conflict", f"{what}; use another id, or repeat the same input"))
 
 
-def stuck(stream: str, error: ErrorInfo) -> Reply:
+def ended(stream: str, outcome: Outcome, consequence: str) -> Reply:
+    """Make the reply to what comes too late for a run that has ended."""
+    return Reply(
+        Status.FINISHED, error=ErrorInfo("AlreadyFinished", f"{stream} has ended ({outcome.status}) {consequence}")
+    )
+
+
+def stuck(stream: str, error: ErrorInfo, what: str = "the command", advice: str = "") -> Reply:
     """Make the reply to a command that waits for mended code."""
-    note = f"{stream} is stuck ({error.type}: {error.message}); the command is kept and handled when that is fixed"
+    note = f"{stream} is stuck ({error.type}: {error.message}); {what} is kept and handled when that is fixed"
+    note += f"; {advice}" * bool(advice)
     return Reply(Status.STUCK, error=ErrorInfo("InstanceStuck", note))
 
 

@@ -21,12 +21,14 @@ from actors.turn import LocalCall, Outcome, TimerRow, Turn
 from eventstore import Commit, LoadedStream, NewEvent, OutboxMessage, Redelivery, TimerKey
 from eventstore import Execution as ExecutionRow
 from runtime.hosting.children import outcome_message, start_message
+from runtime.hosting.endings import request_end
 from runtime.hosting.ground import Ground, answers, refusal, storable
 from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
-from runtime.hosting.replies import NULL, conflict, not_judged, reply_for, stuck
+from runtime.hosting.replies import NULL, conflict, ended, not_judged, reply_for, stuck
 from runtime.messages import (
     Ask,
     AwaitResult,
+    Cancel,
     ChildOutcome,
     Reply,
     ReplyWhen,
@@ -35,6 +37,7 @@ from runtime.messages import (
     Status,
     TaskMessage,
     TaskOutcome,
+    Terminate,
     encode_message,
     error_reply,
 )
@@ -106,20 +109,27 @@ class WorkflowBehaviour:
                 return self._outcome(content)
             case ChildOutcome():
                 return self._child_outcome(content)
-            case Start():
-                return self._start(item, content)
-            case Send():
-                return self._command(item, content)
             case TimerDue():
                 return self._timer(content.timer)
             case LocalDone():
                 return self._local(content)
+            case Wake():
+                return Step()
+            case _:
+                return self._asked(item, content)
+
+    def _asked(self, item: Item, content: Start | Send | Ask | AwaitResult | Cancel | Terminate) -> Step:
+        match content:
+            case Start():
+                return self._start(item, content)
+            case Send():
+                return self._command(item, content)
             case Ask():
                 return self._ask(item, content)
             case AwaitResult():
                 return self._await(item)
-            case Wake():
-                return Step()
+            case Cancel() | Terminate():
+                return self._end(item, content)
             case _:
                 assert_never(content)
 
@@ -206,6 +216,8 @@ class WorkflowBehaviour:
                 return refusal(item, conflict(f"command id {message.command_id} was used for other input"))
             if taken.outcome is not None:
                 return Step(replies=answers(item, reply_for(taken.outcome)))
+            if (outcome := self._execution.outcome) is not None:  # terminated, or its handlers would have ended
+                return Step(replies=answers(item, reply_for(outcome)))
             if (broken := self._execution.broken) is not None:
                 return Step(replies=answers(item, stuck(self.stream, broken)))
             self._ground.waiters.add(self.stream, message.command_id, item.reply_to)
@@ -222,9 +234,8 @@ class WorkflowBehaviour:
 
     def _refusal(self, message: Send) -> Reply | None:
         """Say why a command can't be taken at all: then it leaves no trace."""
-        if self.finished:
-            note = ErrorInfo("AlreadyFinished", f"{self.stream} has ended and takes no more commands")
-            return Reply(Status.FINISHED, error=note)
+        if (outcome := self._execution.outcome) is not None:
+            return ended(self.stream, outcome, "and takes no more commands")
         try:
             command = self._kind.command(message.name)
             command.signature.decode(message.input)
@@ -266,6 +277,15 @@ class WorkflowBehaviour:
             self._ground.waiters.add(self.stream, None, item.reply_to)
         else:
             step.replies += answers(item, reply_for(outcome))
+
+    def _end(self, item: Item, message: Cancel | Terminate) -> Step:
+        if self._execution.ledger.start is None:
+            return self._not_found(item)
+        now = self._ground.clock.now()
+        turn, reply = request_end(self.stream, self._execution, message, now.timestamp())
+        step = self._step(turn, now, message.command_id)
+        step.replies += answers(item, reply)
+        return step
 
     def _outcome(self, message: TaskOutcome) -> Step:
         execution, now = self._execution, self._ground.clock.now()
@@ -386,7 +406,7 @@ class WorkflowBehaviour:
     def _status(self) -> str:
         outcome = self._execution.outcome
         if outcome is not None:
-            return "failed" if outcome.error else "completed"
+            return outcome.status
         return "stuck" if self._execution.ledger.stuck else "running"
 
     def _task_message(self, scheduled: TaskScheduled, attempt: int, due_at: datetime | None = None) -> OutboxMessage:

@@ -16,6 +16,7 @@ from actors.journal import Caller, ErrorInfo
 from runtime.messages import (
     Ask,
     AwaitResult,
+    Cancel,
     ChildOutcome,
     Inbound,
     Reply,
@@ -25,6 +26,7 @@ from runtime.messages import (
     Status,
     TaskMessage,
     TaskOutcome,
+    Terminate,
     encode_message,
 )
 
@@ -156,6 +158,8 @@ def inbound() -> list[Inbound]:
             Send(type="Errand", id=id, name="step", command_id="held", input=msgspec.Raw(b"[0]")),
             Ask(type="Errand", id=id, name="walked"),
             AwaitResult(type="Errand", id=id),
+            Cancel(type="Errand", id=id, command_id="stop", reason="no more"),
+            Terminate(type="Errand", id=id, command_id="end", reason="at once", tree=True),
             TaskOutcome(type="Errand", id=id, task=1, attempt=1, result=msgspec.Raw(b'{"sku":"x","count":1}')),
             TaskOutcome(type="Errand", id=id, task=1, attempt=1, error=ERROR),
             TaskOutcome(type="Errand", id=id, task=9, attempt=4, error=ERROR, retryable=False),

@@ -15,6 +15,7 @@ from msgspec import Raw
 from actors import InvalidInput, PayloadRefused
 from actors.codec import MAX_BYTES, canonical, check
 from actors.journal import (
+    CancelRequested,
     ChildCompleted,
     ChildFailed,
     ChildStarted,
@@ -23,9 +24,11 @@ from actors.journal import (
     CommandReceived,
     JournalEvent,
     Resumed,
+    RunCancelled,
     RunCompleted,
     RunFailed,
     RunStarted,
+    RunTerminated,
     Stuck,
     TaskAttemptFailed,
     TaskCompleted,
@@ -54,6 +57,7 @@ EVENTS: list[JournalEvent] = [
     TaskAttemptFailed(1, 1, ERROR, 1.5), TimerFired(2), Stuck(ERROR), Resumed(), TaskScheduled(1, "stamp", RUN),
     TimerSet(2, 1e9), CommandCompleted("c", RUN), CommandFailed("c", ERROR), RunCompleted(RUN), RunFailed(ERROR),
     ChildStarted(3, "Errand", "c", RUN), ChildCompleted(3, RUN), ChildFailed(3, ERROR),
+    CancelRequested("c", "why"), RunTerminated("c", "why", True), RunCancelled("why"),
 ]  # fmt: skip
 
 

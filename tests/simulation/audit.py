@@ -43,7 +43,7 @@ def audit_rest(store: MemoryStore, broker: MemoryBroker, queues: frozenset[str],
 
     Without `ended` instances may go on waiting for commands.
     """
-    at_rest = {"completed", "failed", "active"} | (set() if ended else {"running"})
+    at_rest = {"completed", "failed", "cancelled", "terminated", "active"} | (set() if ended else {"running"})
     for partition in store.log.partitions:
         assert not partition.outbox, partition.outbox
         assert not partition.timers, partition.timers
@@ -75,7 +75,7 @@ def _audit_journal(name: str, stream: Stream) -> None:  # noqa: C901 - a table o
         match type_:
             case "RunStarted":
                 once["start", None] += 1
-            case "RunCompleted" | "RunFailed":
+            case "RunCompleted" | "RunFailed" | "RunCancelled" | "RunTerminated":
                 once["end", None] += 1
             case "TaskScheduled":
                 once["scheduled", data["task"]] += 1

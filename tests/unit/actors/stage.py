@@ -126,3 +126,9 @@ class Stage:
         """Go on with a replayed instance, as after a restart or a deployment."""
         self.execution.dispose()
         self.execution = self.replayed(cls, tasks)
+
+    def reload_same(self) -> None:
+        """Go on with a replayed instance of the same code."""
+        self.execution.dispose()
+        self.execution = self.fresh()
+        self.execution.replay(self.journal)

@@ -1,0 +1,46 @@
+"""How a workflow's run is ended from outside: what a request to cancel or to terminate does, and what answers it.
+
+The journal is what makes it idempotent: a run is asked to cancel once, and ends once; the id of the request that did
+it is kept there, so that its repetitions get the first answer.
+"""
+
+from __future__ import annotations
+
+from msgspec import Raw
+
+from actors.execution import Execution
+from actors.turn import LogLine, Turn
+from runtime.hosting.replies import ended, stuck
+from runtime.messages import Cancel, Reply, Status, Terminate
+
+
+def request_end(stream: str, execution: Execution, message: Cancel | Terminate, at: float) -> tuple[Turn, Reply]:
+    """Do what the message asks of an instance that was started; the turn is empty where nothing is left to do."""
+    if isinstance(message, Cancel):
+        return _cancel(stream, execution, message, at)
+    return _terminate(stream, execution, message)
+
+
+def _cancel(stream: str, execution: Execution, message: Cancel, at: float) -> tuple[Turn, Reply]:
+    outcome, asked = execution.outcome, execution.ledger.cancel
+    by_this = asked is None or asked.id == message.command_id
+    if outcome is not None and (asked is None or not by_this):
+        return Turn(), ended(stream, outcome, "and can't be cancelled any more")
+    turn = execution.cancel(message.command_id, message.reason, at)
+    if outcome is None and (broken := execution.broken) is not None:
+        return turn, stuck(stream, broken, "the request", "terminate it to end it now")
+    return turn, _yes_or_no("requested", by_this)
+
+
+def _terminate(stream: str, execution: Execution, message: Terminate) -> tuple[Turn, Reply]:
+    outcome, terminated = execution.outcome, execution.ledger.terminated
+    if outcome is not None and terminated is None:
+        return Turn(), ended(stream, outcome, "and can't be terminated any more")
+    turn = execution.terminate(message.command_id, message.reason, tree=message.tree)
+    if outcome is None:
+        turn.logs.append(LogLine("warning", "terminated", {"reason": message.reason}))
+    return turn, _yes_or_no("terminated", terminated is None or terminated.id == message.command_id)
+
+
+def _yes_or_no(what: str, yes: bool) -> Reply:
+    return Reply(Status.OK, Raw(b'{"%s":%s}' % (what.encode(), b"true" if yes else b"false")))
