@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from msgspec import Struct
@@ -75,25 +76,42 @@ class Outcome(Struct, frozen=True):
         return round(perdure / peer, 2)
 
 
+# Starts a side, and ends it with the block; gives who takes part in which contest.
+Opened = Callable[[], AbstractAsyncContextManager[Callable[[Contest], Side]]]
+
+
 async def hold(
-    contest: Contest, effort: Effort, peer: Side, perdure: Side, doing: Callable[[str], None]
+    contests: Sequence[Contest], effort: Effort, peer: Opened, perdure: Opened, doing: Callable[[str], None]
 ) -> list[Outcome]:
-    """Hold a contest: peer, Perdure, peer, Perdure …; gives an outcome for each concurrency.
+    """Hold contests: peer, Perdure, peer, Perdure …; gives an outcome for each contest and concurrency.
+
+    A side is started for its turn and ended after it: one that only waits may still take CPU that the other one needs.
 
     Raises:
         BenchFailed: one of the two could not do the work.
     """
-    outcomes = []
-    for lanes in contest.lanes:
-        rounds: tuple[list[Measurement], list[Measurement]] = ([], [])
-        for number in range(1, effort.rounds + 1):
-            for side, found in zip((peer, perdure), rounds, strict=True):
-                doing(f"{lanes} at once, round {number} of {effort.rounds}")
-                await side.run(_job(contest, lanes, f"warm-{number}", effort.warm_up))
-                job = _job(contest, lanes, f"run-{number}", effort.seconds)
-                found.append(await side.measure(f"{lanes} at once", contest.unit, job, units=contest.units))
-        outcomes.append(Outcome(contest.key, lanes, contest.unit, *rounds))
-    return outcomes
+    found: dict[tuple[str, int], tuple[list[Measurement], list[Measurement]]] = {
+        (contest.key, lanes): ([], []) for contest in contests for lanes in contest.lanes
+    }
+    for number in range(1, effort.rounds + 1):
+        for place, opened in enumerate((peer, perdure)):
+            async with opened() as side_of:
+                for contest in contests:
+                    for lanes in contest.lanes:
+                        doing(f"{contest.key}: {lanes} at once, round {number} of {effort.rounds}")
+                        measured = await _measured(contest, effort, side_of(contest), lanes, number)
+                        found[contest.key, lanes][place].append(measured)
+    return [
+        Outcome(contest.key, lanes, contest.unit, *found[contest.key, lanes])
+        for contest in contests
+        for lanes in contest.lanes
+    ]
+
+
+async def _measured(contest: Contest, effort: Effort, side: Side, lanes: int, number: int) -> Measurement:
+    await side.run(_job(contest, lanes, f"warm-{number}", effort.warm_up))
+    job = _job(contest, lanes, f"run-{number}", effort.seconds)
+    return await side.measure(f"{lanes} at once", contest.unit, job, units=contest.units)
 
 
 def _job(contest: Contest, lanes: int, part: str, seconds: float) -> Closed:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from rich.console import Console
 
@@ -78,28 +79,28 @@ async def _installed(peer: Peer, contests: Sequence[Contest], display: Display, 
 async def _meet(
     peer: Peer, contests: Sequence[Contest], effort: Effort, servers: Servers, display: Display, results: Results
 ) -> None:
-    """Have one peer and Perdure up at the same time, and measure them in turns."""
-    display.preparing(f"starting {peer.title} and Perdure")
+    """Measure one peer and Perdure in turns, of which one is up at a time; the servers that they share stay up."""
     bench = Bench(servers, USUAL, 1, found=lambda _: None, advance=lambda _, __: None)
     workers = 1 if any(contest.request.type == "Tasks" for contest in contests) else 0
+
+    @asynccontextmanager
+    async def theirs() -> AsyncIterator[Callable[[Contest], Side]]:
+        display.preparing(f"starting {peer.title}")
+        async with open_folder() as folder, peer.opened(servers, folder) as rival:
+            yield lambda _: rival
+
+    @asynccontextmanager
+    async def ours() -> AsyncIterator[Callable[[Contest], Side]]:
+        display.preparing("starting Perdure")
+        async with bench.stage(workers=workers) as stage:
+            yield lambda contest: Replay(effort.seconds) if contest is REPLAY else stage
+
     try:
-        async with (
-            open_folder() as folder,
-            peer.opened(servers, folder) as rival,
-            bench.stage(workers=workers) as stage,
-        ):
-            for contest in contests:
-
-                def doing(what: str, contest: Contest = contest) -> None:
-                    display.measuring(f"{contest.key}: {what}")
-
-                perdure: Side = Replay(effort.seconds) if contest is REPLAY else stage
-                outcomes = await hold(contest, effort, rival, perdure, doing)
-                results.outcomes += outcomes
-                for outcome in outcomes:
-                    display.found(peer, outcome)
+        outcomes = await hold(contests, effort, theirs, ours, display.measuring)
     except BenchFailed as failed:
-        for contest in contests:
-            if not results.of(contest):
-                results.missing[contest.key] = f"not measured: {failed}"
+        results.missing |= dict.fromkeys((contest.key for contest in contests), f"not measured: {failed}")
         display.failed(f"{peer.title} beside Perdure: {failed}")
+        return
+    results.outcomes += outcomes
+    for outcome in outcomes:
+        display.found(peer, outcome)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.peers.contest import Contest, Effort, Outcome, hold
+from benchmarks.peers.contest import Contest, Effort, Opened, Outcome, Side, hold
 from benchmarks.peers.contests import KEYS, PROGRAM
 from benchmarks.peers.installing import NotInstalled
 from benchmarks.peers.report import Results, as_object, print_tables
@@ -58,21 +59,31 @@ def measured(rate: float) -> Measurement:
     )
 
 
+def opened(side: Scripted) -> Opened:
+    @asynccontextmanager
+    async def open_and_end() -> AsyncIterator[Callable[[Contest], Side]]:
+        side.log.append(f"{side.name} starts")
+        yield lambda _: side
+        side.log.append(f"{side.name} ends")
+
+    return open_and_end
+
+
 async def test_turns() -> None:
-    """Peer, Perdure, peer, Perdure, each warm before it is measured, and no instance twice."""
+    """Peer, Perdure, peer, Perdure: only one is up, each is warm before it is measured, and no instance comes twice."""
     log: list[str] = []
     peer, perdure = Scripted("peer", [1] * 4, log), Scripted("perdure", [1] * 4, log)
-    await hold(CONTEST, Effort(2, 1, 1), peer, perdure, lambda _: None)
-    turn = ["peer warms up", "peer {}", "perdure warms up", "perdure {}"]
-    assert log == [line.format(lanes) for lanes in (1, 1, 200, 200) for line in turn]
+    await hold([CONTEST], Effort(2, 1, 1), opened(peer), opened(perdure), lambda _: None)
+    turn = ["{0} starts", "{0} warms up", "{0} 1", "{0} warms up", "{0} 200", "{0} ends"]
+    assert log == [line.format(side) for side in ("peer", "perdure") * 2 for line in turn]
     assert len(set(perdure.prefixes)) == len(perdure.prefixes)
     assert perdure.prefixes == peer.prefixes
 
 
 async def test_median() -> None:
     """A ratio is of the medians of the rounds, at each concurrency."""
-    peer, perdure = Scripted("peer", [10, 99, 20, 5, 5, 5], []), Scripted("perdure", [60, 40, 1, 20, 10, 10], [])
-    few, many = await hold(CONTEST, Effort(3, 1, 1), peer, perdure, lambda _: None)
+    peer, perdure = Scripted("peer", [10, 5, 99, 5, 20, 5], []), Scripted("perdure", [60, 20, 40, 10, 1, 10], [])
+    few, many = await hold([CONTEST], Effort(3, 1, 1), opened(peer), opened(perdure), lambda _: None)
     assert (few.per_second, few.ratio) == ((20, 40), 2.0)
     assert (many.per_second, many.ratio) == ((5, 10), 2.0)
     assert (few.p50, few.cpu) == ((5, 5), (7, 7))
