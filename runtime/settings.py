@@ -21,7 +21,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     broker_url: str | None = None  # None: Postgres carries the messages, too
     node_name: str = ""  # empty: made from the host's name and the process id
     partitions: int | None = None  # only for `migrate`; None: keep what the store has, 8 for a new one
-    lease_ttl: float = 5.0
+    lease_ttl: float = 4.0  # a node beats four times in it; a killed one is missed up to a beat after it
     prefetch: int = 500  # messages a partition may hold unacknowledged
     activations: int = 10_000  # instances a node keeps in memory
     idle: float = 10.0  # after which an instance that waits is unloaded
