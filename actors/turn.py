@@ -102,3 +102,14 @@ class Turn(Struct):
     stuck: ErrorInfo | None = None
     resumed: bool = False
     logs: list[LogLine] = []
+
+    def followed_by(self, later: Turn) -> Turn:
+        """Join two turns that become durable together. A task that the first asked for and the second gave up is none."""
+        joined = Turn(*(_joined(getattr(self, name), getattr(later, name)) for name in Turn.__struct_fields__))
+        closed = set(joined.tasks_closed)
+        joined.tasks = [task for task in joined.tasks if task.task not in closed]
+        return joined
+
+
+def _joined(first: Any, second: Any) -> Any:
+    return [*first, *second] if isinstance(first, list) and isinstance(second, list) else second or first

@@ -39,7 +39,7 @@ class Addressed(Struct, gc=False, omit_defaults=True, kw_only=True, tag_field="o
 
 
 class ReplyWhen(StrEnum):
-    """When a start is answered: as soon as it is durable, or when the run has ended."""
+    """When a start or a command is answered: as soon as it is durable, or when the run has ended, the handler is done."""
 
     ACCEPTED = "accepted"
     COMPLETED = "completed"
@@ -59,12 +59,17 @@ class Start(Addressed, tag="start"):
 
 
 class Send(Addressed, tag="command"):
-    """Give an actor a command. `command_id` is the idempotency key."""
+    """Give an actor a command. `command_id` is the idempotency key.
+
+    With `start`, the arguments of a workflow's run, an instance that is not there is started first.
+    """
 
     name: str
     command_id: str
     input: Raw = EMPTY
     sent_at: datetime | None = None
+    reply_when: ReplyWhen = ReplyWhen.COMPLETED
+    start: Raw | UnsetType = UNSET
 
 
 class Ask(Addressed, tag="query"):
@@ -178,6 +183,8 @@ def decode_inbound(body: bytes) -> Inbound:
         case Start() | Send() | Ask():
             if message.input is not EMPTY:
                 decode_any(message.input)
+            if isinstance(message, Send) and isinstance(message.start, Raw):
+                decode_any(message.start)
         case TaskOutcome() | ChildOutcome():
             if isinstance(message.result, Raw):
                 decode_any(message.result)
@@ -200,8 +207,8 @@ def _checked(body: bytes, decode: Callable[[bytes], T]) -> T:
     except PayloadRefused:
         check(body, envelope_bytes=ENVELOPE_BYTES, envelope_depth=ENVELOPE_DEPTH)
         message = decode(body)
-        for payload in (getattr(message, "input", None), getattr(message, "result", None)):
-            if isinstance(payload, Raw):
+        for name in ("input", "start", "result"):
+            if isinstance(payload := getattr(message, name, None), Raw):
                 check(bytes(payload))
         return message
     return decode(body)

@@ -8,8 +8,8 @@ from msgspec import Raw
 from runtime.cli.errors import CommandLineError
 
 
-def read_input(text: str | None) -> Raw:
-    """Read `--input`: JSON, @FILE, or - for the standard input. The JSON goes on as it stands, so no digit is lost.
+def read_input(text: str | None, option: str = "--input") -> Raw:
+    """Read `--input`, or another option of its sort: JSON, @FILE, or - for the standard input. The JSON goes on as it stands, so no digit is lost.
 
     Raises:
         CommandLineError: it can't be read, is not JSON, or is neither an object nor a list.
@@ -19,20 +19,20 @@ def read_input(text: str | None) -> Raw:
 
     if text is None:
         return Raw(b"{}")
-    data = _data(text).strip()
+    data = _data(text, option).strip()
     try:
         check(data)
         value = decode_any(data)
     except PayloadRefused as error:
-        raise CommandLineError(f"--input can't be taken: {error}{_hint(text)}") from None
+        raise CommandLineError(f"{option} can't be taken: {error}{_hint(text)}") from None
     if not isinstance(value, dict | list):
         raise CommandLineError(
-            f'--input must be an object of arguments by name, for example {{"amount": 10}}; it is {_what(value)}'
+            f'{option} must be an object of arguments by name, for example {{"amount": 10}}; it is {_what(value)}'
         )
     return Raw(data)
 
 
-def _data(text: str) -> bytes:
+def _data(text: str, option: str) -> bytes:
     if text == "-":
         return sys.stdin.buffer.read()
     if not text.startswith("@"):
@@ -40,7 +40,7 @@ def _data(text: str) -> bytes:
     try:
         return Path(text[1:]).read_bytes()
     except OSError as error:
-        raise CommandLineError(f"--input {text}: {error.strerror or error}") from None
+        raise CommandLineError(f"{option} {text}: {error.strerror or error}") from None
 
 
 def _hint(text: str) -> str:

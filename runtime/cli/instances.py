@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runtime.cli.connecting import Servers
+from runtime.cli.errors import CommandLineError
 from runtime.cli.input import read_input
 from runtime.cli.options import BrokerUrl, CommandId, Data, DatabaseUrl, InputOption, Json, Target, Timeout, address
 from runtime.cli.output import console, plain, print_json
@@ -66,6 +67,13 @@ def send(
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Return when the broker has the command, not when it was handled.")
     ] = False,
+    accepted: Annotated[
+        bool, typer.Option("--accepted", help="Return when the command is durable, not when it was handled.")
+    ] = False,
+    start: Annotated[
+        str | None,
+        typer.Option(metavar="JSON", help="Arguments of the run: start the workflow with this command, if need be."),
+    ] = None,
     timeout: Timeout = 30.0,
     command_id: CommandId = None,
     json: Json = False,
@@ -75,19 +83,27 @@ def send(
 ) -> None:
     """Send a command, and print what it answers."""
     type_, id_ = address(target)
-    arguments = read_input(input)
+    arguments, run = read_input(input), None if start is None else read_input(start, "--start")
+    if sum((no_wait, accepted, start is not None)) > 1:
+        raise CommandLineError("--no-wait, --accepted and --start exclude each other")
 
     async def publish(client: Client) -> None:
         await client.send(type_, id_, command, input=arguments, command_id=command_id)
 
+    async def submit(client: Client) -> None:
+        await client.submit(type_, id_, command, input=arguments, command_id=command_id, timeout=timeout)
+
     async def call(client: Client) -> Any:
-        return await client.call(type_, id_, command, input=arguments, command_id=command_id, timeout=timeout)
+        what: Any = {"input": arguments, "command_id": command_id, "timeout": timeout}
+        if run is not None:
+            return await client.start_and_call(type_, id_, run, command, **what)
+        return await client.call(type_, id_, command, **what)
 
     servers = Servers(database_url, broker_url, data)
-    if no_wait:
-        _with_client(servers, publish)
+    if no_wait or accepted:
+        _with_client(servers, publish if no_wait else submit)
         if not json:
-            console().print(f"sent {command} to {target}")
+            console().print(f"sent {command} to {target}" if no_wait else f"{target} accepted {command}")
     else:
         _print_value(_with_client(servers, call), json=json, silent=f"{target} took {command}")
 

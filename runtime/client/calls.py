@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from msgspec import Raw
+from msgspec import UNSET, Raw
 
 from actors import Actor, InvalidInput, UnknownName, Workflow
 from actors.codec import decode_any, encode
@@ -62,8 +62,11 @@ class Calls:
         input: Any,
         command_id: str | None,
         correlation_id: str | None,
+        *,
+        reply_when: ReplyWhen = ReplyWhen.COMPLETED,
+        start: Any = None,
     ) -> Send:
-        """Make a command."""
+        """Make a command; `start` holds all arguments of the run if the instance is to be started with it."""
         name = type_name(type)
         stream_name(name, id)
         return Send(
@@ -74,6 +77,8 @@ class Calls:
             command_id=command_id or self._new_id(),
             input=self._input(self.signature(type, "command", command), args, kwargs, input),
             sent_at=None if self._now is None else self._now(),
+            reply_when=reply_when,
+            start=UNSET if start is None else self._run_input(type, start),
         )
 
     def ask(self, type: Address, id: str, query: str, args: tuple[Any, ...], kwargs: dict[str, Any], input: Any) -> Ask:
@@ -122,6 +127,13 @@ class Calls:
         """Read a result as the annotated type, where a class is given; raises `actors.PayloadRefused`."""
         signature = self.signature(type, kind, name)
         return decode_any(raw) if signature is None else signature.decode_result(raw)
+
+    def _run_input(self, type: Address, start: Any) -> Raw:
+        """Encode all arguments of a run, in the form that `start` gives them where a class is given."""
+        signature = self.signature(type, "run", "run")
+        if signature is None or not isinstance(start, dict | list | tuple):
+            return self._input(signature, (), {}, start)
+        return self._input(signature, *(((), start) if isinstance(start, dict) else (tuple(start), {})), None)
 
     def _input(self, signature: Signature | None, args: tuple[Any, ...], kwargs: dict[str, Any], input: Any) -> Raw:
         try:

@@ -145,6 +145,37 @@ class Client:
         await self._asker.tell(message, timeout)
         return message.command_id
 
+    async def submit(
+        self,
+        type: Address,
+        id: str,
+        command: str,
+        *args: Any,
+        command_id: str | None = None,
+        correlation_id: str | None = None,
+        timeout: float | None = 30.0,
+        input: Any = None,
+        **kwargs: Any,
+    ) -> str:
+        """Send a command and wait until it is accepted: recorded in the log, so that no loss of the broker undoes it.
+
+        An actor's handler has run by then; a workflow's may still wait for something. How it ended `call` tells, with
+        the same command id.
+
+        Returns:
+            The command id.
+
+        Raises:
+            CommandFailed: a validator refused it.
+            CommandInvalid, NotFound, Conflict, AlreadyFinished, CommandTooOld, CommandQuarantined, InstanceStuck.
+            AnswerTimeout: no answer in time; submit it again with the same command id to learn it.
+        """
+        message = self._calls.send(
+            type, id, command, args, kwargs, input, command_id, correlation_id, reply_when=ReplyWhen.ACCEPTED
+        )
+        result_of(await self._asker.ask(message, timeout))
+        return message.command_id
+
     async def call(
         self,
         type: Address,
@@ -167,6 +198,36 @@ class Client:
         message = self._calls.send(type, id, command, args, kwargs, input, command_id, correlation_id)
         reply = await self._asker.ask(message, timeout)
         return self._calls.value(result_of(reply), type, "command", command)
+
+    async def start_and_call(
+        self,
+        type: Address,
+        id: str,
+        start: Any,
+        command: str,
+        *args: Any,
+        command_id: str | None = None,
+        correlation_id: str | None = None,
+        timeout: float | None = 30.0,
+        input: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Start a workflow unless it is there, give it a command, and wait until that is done: all in one message.
+
+        A new instance begins with one commit that holds both: `run` goes first, until it waits, and then the command.
+        If the command can't be taken, nothing is started. An instance that is there gets the command alone, whatever
+        it was started with.
+
+        `start` holds all arguments of `run` as one JSON-like value: a dict by name, or a list by position. The others are as
+        in `call`.
+
+        Raises:
+            Like `call`. AlreadyFinished also when the run would end before it could take the command.
+        """
+        message = self._calls.send(
+            type, id, command, args, kwargs, input, command_id, correlation_id, start={} if start is None else start
+        )
+        return self._calls.value(result_of(await self._asker.ask(message, timeout)), type, "command", command)
 
     async def query(
         self, type: Address, id: str, name: str, *args: Any, timeout: float = 30.0, input: Any = None, **kwargs: Any

@@ -21,7 +21,7 @@ from eventstore import Commit, InboxMark, LoadedStream, NewEvent
 from eventstore import Execution as ExecutionRow
 from runtime.hosting.ground import Ground, answers, fingerprint, refusal, storable
 from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
-from runtime.hosting.replies import reply_for
+from runtime.hosting.replies import repeated, reply_for
 from runtime.hosting.snapshots import ActorSnapshots
 from runtime.messages import (
     Ask,
@@ -170,15 +170,18 @@ class EntityBehaviour:
         mark = InboxMark(message.command_id, fingerprint(message.name, message.input), reply)
         self._remember(mark)
         self.correlation_id = message.correlation_id or message.command_id
-        return Step(commit=self._commit(turn, mark), replies=answers(item, reply))
+        return Step(commit=self._commit(turn, mark), replies=answers(item, repeated(message, reply)))
 
     def _repeat(self, item: Item, message: Send, mark: InboxMark) -> Step:
         if mark.digest == fingerprint(message.name, message.input):
-            return Step(replies=answers(item, mark.reply))
+            return Step(replies=answers(item, repeated(message, mark.reply)))
         note = ErrorInfo("Conflict", f"command id {message.command_id} was used for other input; use another id")
         return refusal(item, Reply(Status.CONFLICT, error=note))
 
     def _refusal(self, message: Send) -> Reply | None:
+        if isinstance(message.start, Raw):
+            note = f"{self._kind.name} is an actor: it is there without a start; leave `start` out"
+            return Reply(Status.INVALID, error=ErrorInfo("InvalidInput", note))
         try:
             command = self._kind.command(message.name)
             command.signature.decode(message.input)

@@ -31,6 +31,7 @@ from runtime.hosting.local_tasks import LocalTasks
 from runtime.hosting.outbox import MARK_AFTER, Outbox
 from runtime.hosting.own_commits import OwnCommits
 from runtime.hosting.quarantine import Quarantine
+from runtime.hosting.replies import repeated
 from runtime.hosting.schedule import Schedule
 from runtime.hosting.services import Services
 from runtime.hosting.stuck import StuckInstances
@@ -151,7 +152,7 @@ class PartitionHost:
         mark = (await self._services.store.replies([key])).get(key)
         if mark is None or mark.digest != fingerprint(content.name, content.input):
             return False
-        self._services.reply(answers(Item(content, delivery, subscription), mark.reply))
+        self._services.reply(answers(Item(content, delivery, subscription), repeated(content, mark.reply)))
         subscription.ack(delivery)
         return True
 

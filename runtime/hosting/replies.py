@@ -6,9 +6,10 @@ from msgspec import Raw
 
 from actors.journal import ErrorInfo
 from actors.turn import Outcome
-from runtime.messages import Reply, Status
+from runtime.messages import Reply, ReplyWhen, Send, Status, decode_reply
 
 NULL = Raw(b"null")
+ACCEPTED = Reply(Status.OK, Raw(b'{"accepted":true}'))
 
 
 def reply_for(outcome: Outcome) -> Reply:
@@ -43,3 +44,16 @@ def not_judged(stream: str, error: ErrorInfo) -> Reply:
     """Make the reply to a command that has a validator, which knows no state of a stuck instance to judge it by."""
     note = f"{stream} is stuck ({error.type}: {error.message}), so the command can't be judged and was not taken"
     return Reply(Status.STUCK, error=ErrorInfo("InstanceStuck", note))
+
+
+def repeated(message: Send, first: bytes) -> Reply | bytes:
+    """Give what a command's repetition hears: the first reply, or that it was accepted, if that is all it asks."""
+    if message.reply_when is ReplyWhen.COMPLETED or decode_reply(first).status is Status.QUARANTINED:
+        return first
+    return ACCEPTED
+
+
+def ended_at_once(stream: str) -> Reply:
+    """Make the reply to a command that came with the start of a run that did not wait for anything."""
+    note = f"the run of {stream} would end before it could take the command; neither was done. Start it alone"
+    return Reply(Status.FINISHED, error=ErrorInfo("AlreadyFinished", note))

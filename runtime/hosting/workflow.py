@@ -24,7 +24,7 @@ from runtime.hosting.children import outcome_message, start_message
 from runtime.hosting.endings import request_end
 from runtime.hosting.ground import Ground, answers, refusal, storable
 from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
-from runtime.hosting.replies import NULL, conflict, ended, not_judged, reply_for, stuck
+from runtime.hosting.replies import ACCEPTED, NULL, conflict, ended, ended_at_once, not_judged, reply_for, stuck
 from runtime.messages import (
     Ask,
     AwaitResult,
@@ -47,7 +47,7 @@ from runtime.transport.port import Destination
 class WorkflowBehaviour:
     """One workflow instance in memory; made empty, and filled by `load` or by its start."""
 
-    dirty = False
+    dirty = False  # a start that was not to be: what is in memory is not what the log has
 
     def __init__(self, ground: Ground, kind: WorkflowType, stream: str) -> None:
         self._ground, self._kind, self.stream = ground, kind, stream
@@ -208,12 +208,16 @@ class WorkflowBehaviour:
 
     def _command(self, item: Item, message: Send) -> Step:
         ledger = self._execution.ledger
+        accepted = message.reply_when is ReplyWhen.ACCEPTED
         if ledger.start is None:
-            return self._not_found(item)
+            start = message.start
+            return self._start_with(item, message, start) if isinstance(start, Raw) else self._not_found(item)
         if (taken := ledger.commands.get(message.command_id)) is not None:
             received = taken.received
             if received.name != message.name or canonical(received.input) != canonical(message.input):
                 return refusal(item, conflict(f"command id {message.command_id} was used for other input"))
+            if accepted:
+                return Step(replies=answers(item, ACCEPTED))
             if taken.outcome is not None:
                 return Step(replies=answers(item, reply_for(taken.outcome)))
             if (outcome := self._execution.outcome) is not None:  # terminated, or its handlers would have ended
@@ -224,13 +228,38 @@ class WorkflowBehaviour:
             return Step()
         if (refused := self._refusal(message)) is not None:
             return refusal(item, refused)
-        self._ground.waiters.add(self.stream, message.command_id, item.reply_to)
-        now = self._ground.clock.now()
+        return self._take_command(item, message, self._ground.clock.now())
+
+    def _take_command(self, item: Item, message: Send, now: datetime, before: Turn | None = None) -> Step:
+        """Give the code a command that nothing speaks against; `before`, what becomes durable together with it."""
+        accepted = message.reply_when is ReplyWhen.ACCEPTED
+        if not accepted:
+            self._ground.waiters.add(self.stream, message.command_id, item.reply_to)
         turn = self._execution.command(message.command_id, message.name, message.input, now.timestamp())
-        step = self._step(turn, now, message.command_id)
-        if (broken := self._execution.broken) is not None:
+        step = self._step(turn if before is None else before.followed_by(turn), now, message.command_id)
+        if accepted:
+            step.replies += answers(item, ACCEPTED)
+        elif (broken := self._execution.broken) is not None:
             step.resolved.append((message.command_id, stuck(self.stream, broken)))
         return step
+
+    def _start_with(self, item: Item, message: Send, start: Raw) -> Step:
+        """Start the instance and give it the command, in one commit: first the run, until it waits, then the command.
+
+        Both or nothing: when the command can't be taken, the instance in memory is dropped as if it had never begun.
+        """
+        execution, now = self._execution, self._ground.clock.now()
+        try:
+            self._kind.run_signature.decode(start)
+            self._kind.command(message.name).signature.decode(message.input)
+        except InvalidInput as error:
+            return refusal(item, error_reply(Status.INVALID, error))
+        self._correlation_id, self._started_at = message.correlation_id or message.command_id, now
+        begun = execution.start(start, message.command_id, now.timestamp())
+        if (refused := self._refusal(message)) is not None:
+            self.dirty = True
+            return refusal(item, ended_at_once(self.stream) if self.finished else refused)
+        return self._take_command(item, message, now, begun)
 
     def _refusal(self, message: Send) -> Reply | None:
         """Say why a command can't be taken at all: then it leaves no trace."""

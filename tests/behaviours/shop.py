@@ -154,4 +154,14 @@ class Parcel(Workflow):
         return await fetch("parcel")
 
 
-APP = App(actors=[Stock, Order, Parcel], tasks=[fetch])
+class Quick(Workflow):
+    """Ends in the turn in which it begins."""
+
+    async def run(self) -> str:
+        return "done"
+
+    @command
+    def hurry(self) -> None: ...
+
+
+APP = App(actors=[Stock, Order, Parcel, Quick], tasks=[fetch])
