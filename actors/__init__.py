@@ -25,6 +25,7 @@ from actors.errors import (
     SnapshotRefused,
     TaskError,
     UnknownName,
+    UnknownType,
 )
 from actors.handlers import command, event, query, validator
 from actors.snapshot import Snapshots
@@ -57,6 +58,7 @@ __all__ = [
     "TaskContext",
     "TaskError",
     "UnknownName",
+    "UnknownType",
     "Workflow",
     "command",
     "event",

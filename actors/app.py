@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from actors.actor import Actor
-from actors.definition import ActorType, WorkflowType
+from actors.definition import AbsentType, ActorType, WorkflowType
 from actors.errors import DefinitionError, UnknownName
 from actors.task import Task
 from actors.workflow import Workflow
@@ -16,7 +16,7 @@ class App:
     """The actors, workflows and tasks of one application.
 
     Args:
-        actors: `Actor` and `Workflow` subclasses.
+        actors: `Actor` and `Workflow` subclasses; of a workflow also several versions.
         tasks: functions decorated with `@task`.
 
     Raises:
@@ -29,12 +29,7 @@ class App:
         self.types: dict[str, ActorType | WorkflowType] = {}
         self.tasks: dict[str, Task[..., Any]] = {}
         for cls in actors:
-            kind = _definition(cls)
-            if kind.name in self.types:
-                raise DefinitionError(
-                    f"two actor types are named {kind.name}; give one of them `name=` in its class line"
-                )
-            self.types[kind.name] = kind
+            self._add(_definition(cls))
         for function in tasks:
             if not isinstance(function, Task):
                 raise DefinitionError(f"{function!r} is not a task; decorate the function with @task")
@@ -43,7 +38,21 @@ class App:
             self.tasks[function.name] = function
         for kind in self.types.values():
             if isinstance(kind, WorkflowType):
-                kind.tasks, kind.siblings = self.tasks, self.types
+                for version in kind.versions.values():
+                    version.tasks, version.siblings = self.tasks, self.types
+
+    def _add(self, kind: ActorType | WorkflowType) -> None:
+        other = self.types.setdefault(kind.name, kind)
+        if other is kind:
+            return
+        if not isinstance(kind, WorkflowType) or not isinstance(other, WorkflowType) or kind.version in other.versions:
+            raise DefinitionError(
+                f"two actor types are named {kind.name}; give one of them `name=` in its class line, or `version=` if it "
+                "is another version of the same workflow"
+            )
+        other.versions[kind.version] = kind
+        kind.versions = other.versions
+        self.types[kind.name] = kind.versions[max(kind.versions)]
 
     @property
     def task_queues(self) -> frozenset[str]:
@@ -51,10 +60,18 @@ class App:
         return frozenset(task.queue for task in self.tasks.values() if not task.local)
 
     def type(self, name: str) -> ActorType | WorkflowType:
-        """Find an actor type; raises `UnknownName` that lists the ones there are."""
+        """Find an actor type, in its newest version; raises `UnknownName` that lists the ones there are."""
         if (kind := self.types.get(name)) is None:
-            raise UnknownName(f"no actor type is named {name!r}; known: {', '.join(sorted(self.types)) or 'none'}")
+            raise UnknownName(f"no actor type is named {name!r}; known: {self._known}")
         return kind
+
+    def type_or_absent(self, name: str) -> ActorType | WorkflowType:
+        """Find an actor type; what stands for it, when there is none."""
+        return self.types.get(name) or AbsentType(name, self._known)
+
+    @property
+    def _known(self) -> str:
+        return ", ".join(sorted(self.types)) or "none"
 
     def task(self, name: str) -> Task[..., Any]:
         """Find a task; raises `UnknownName` that lists the ones there are."""

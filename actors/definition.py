@@ -9,7 +9,7 @@ from typing import Any
 
 from actors.actor import Actor, Emitter
 from actors.codec import decoder
-from actors.errors import DefinitionError, UnknownName
+from actors.errors import DefinitionError, UnknownName, UnknownType
 from actors.fingerprint import fingerprint
 from actors.handlers import Handler, handlers, marked
 from actors.names import TYPE_NAME
@@ -18,6 +18,8 @@ from actors.signature import Signature, checked_type, type_hints
 from actors.snapshot import SnapshotFormat, Snapshots
 from actors.task import Task
 from actors.workflow import Surroundings, Workflow
+
+MOST_VERSIONS = 2**31 - 1
 
 
 class _Definition:
@@ -58,12 +60,23 @@ class WorkflowType(_Definition):
         self.tasks: dict[str, Task[..., Any]] = {}  # what its code may call; the app fills it in
         self.siblings: Mapping[str, ActorType | WorkflowType] = {}  # what it may start, likewise
         self.run_signature = Signature(run, f"{self.name}.run", skip_first=True)
+        self.version = _version(cls, self.name)
+        self.versions: dict[int, WorkflowType] = {self.version: self}  # all that the app has, this one included
+
+    def of_version(self, version: int, stream: str) -> WorkflowType:
+        """Find the code that an instance was started with; raises `UnknownType` when the app does not have it."""
+        if (kind := self.versions.get(version)) is None:
+            known = ", ".join(map(str, sorted(self.versions)))
+            raise UnknownType(stream, 1, f"a run of version {version} of {self.name}", f"has version {known} only")
+        return kind
 
     def sibling(self, workflow: type[Workflow] | str) -> WorkflowType:
         """Find a workflow of the same app, by its class or name; raises `DefinitionError` when there is none."""
         name = workflow if isinstance(workflow, str) else workflow.type_name
         kind = self.siblings.get(name)
-        if not isinstance(kind, WorkflowType) or (kind.cls is not workflow and kind.name != workflow):
+        if not isinstance(kind, WorkflowType) or not (
+            kind.name == workflow or any(version.cls is workflow for version in kind.versions.values())
+        ):
             raise DefinitionError(f"workflow {name} is not registered: name its class in App(actors=[…])")
         return kind
 
@@ -73,6 +86,23 @@ class WorkflowType(_Definition):
         instance._perdure = surroundings  # noqa: SLF001 - the seam between a user's class and its execution
         instance.__init__()  # type: ignore[misc]  # in two steps, so that __init__ may use self.now()
         return instance
+
+
+class AbsentType(WorkflowType):
+    """Stands for a type that the app does not know; its instances are parked."""
+
+    def __init__(self, name: str, known: str) -> None:
+        self.cls, self.name, self.known = Workflow, name, known
+        self.commands, self.queries, self.tasks, self.siblings = {}, {}, {}, {}
+        self.version, self.versions = 0, {}
+
+    def of_version(self, version: int, stream: str) -> WorkflowType:  # noqa: ARG002 - there is none of any version
+        """Raise `UnknownType`."""
+        raise self.unknown(stream)
+
+    def unknown(self, stream: str) -> UnknownType:
+        """Make the error that says so."""
+        return UnknownType(stream, 1, f"an event of the type {self.name}", f"knows no such type (known: {self.known})")
 
 
 class EventHandler:
@@ -136,6 +166,13 @@ class ActorType(_Definition):
         instance.state = self.state_type()
         instance.__init__()  # type: ignore[misc]  # in two steps, so that __init__ may look at the state
         return instance
+
+
+def _version(cls: type[Workflow], owner: str) -> int:
+    version: object = cls.type_version
+    if type(version) is not int or not 1 <= version <= MOST_VERSIONS:
+        raise DefinitionError(f"{owner}: version must be a whole number from 1 to {MOST_VERSIONS}, it is {version!r}")
+    return version
 
 
 def _state_type(cls: type[Actor], owner: str) -> type:

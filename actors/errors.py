@@ -11,6 +11,7 @@ ActorsError
 ├── HistoryRefused         a history, such as a file of `perdure export`, is not whole or can't be read
 ├── NotDurable             workflow code asked the event loop for something that can't be replayed
 ├── Nondeterminism         the code does not do what the journal says it did
+│   └── UnknownType        there is no code here for an instance's type, or for its version of it: it is parked
 └── Bug                    user code raised something that it did not declare; the instance is stuck, not failed
 
 Failure                    base of an application's own declared failures
@@ -83,6 +84,13 @@ class Nondeterminism(ActorsError):
             "Deploy code that does what was recorded; the instance goes on by itself"
         )
         self.stream, self.version, self.recorded, self.wanted = stream, version, recorded, wanted
+
+
+class UnknownType(Nondeterminism):
+    """There is no code here for an instance's type, or for the version of it that the instance was started with.
+
+    The instance is parked: it goes on where there is such code.
+    """
 
 
 class Bug(ActorsError):

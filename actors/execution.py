@@ -23,7 +23,7 @@ from msgspec import Raw
 
 from actors.consequences import CONSEQUENCES
 from actors.definition import WorkflowType
-from actors.errors import Bug, Nondeterminism
+from actors.errors import Bug, Nondeterminism, UnknownType
 from actors.failures import error_info
 from actors.journal import (
     Caller,
@@ -53,16 +53,22 @@ from actors.turn import HistoryEvent, LocalCall, NewRecord, Outcome, TimerRow, T
 class Execution:
     """See the module's docstring. Not safe for several threads; a dropped one must be `dispose`d of."""
 
-    __slots__ = ("__weakref__", "_owed", "broken", "kind", "ledger", "program", "stream")
+    __slots__ = ("__weakref__", "_owed", "broken", "ledger", "parked", "program", "stream")
 
     def __init__(self, kind: WorkflowType, stream: str) -> None:
-        self.kind, self.stream = kind, stream
+        self.stream = stream
         self.ledger = Ledger()
         self.program = Program(kind, stream)
         self.broken: ErrorInfo | None = None
+        self.parked = False  # broken for want of code alone
         self._owed: Iterable[JournalEvent] = ()  # decided while it was stuck, and not in the journal yet
 
     # -- what the runtime asks ----------------------------------------------------------------------------
+
+    @property
+    def kind(self) -> WorkflowType:
+        """The code that runs: of the version that the instance was started with."""
+        return self.program.kind
 
     @property
     def version(self) -> int:
@@ -96,11 +102,11 @@ class Execution:
 
     def start(self, input: Raw, command_id: str | None, at: float, caller: Caller | None = None) -> Turn:
         """Create the instance. The arguments must have been checked with `kind.run_signature`, for else it gets stuck."""
-        return self._take(RunStarted(input, command_id, caller), at)
+        return self._take(RunStarted(input, command_id, caller, self.kind.version), at)
 
     def command(self, id: str, name: str, input: Raw, at: float) -> Turn:
-        """Take a command. Its name and arguments must have been checked with `kind.commands`."""
-        return self._take(CommandReceived(id, name, input), at)
+        """Take a command. Its name and arguments must have been checked with `kind.commands`, unless it is parked."""
+        return self._take(CommandReceived(id, name, input, self.parked), at)
 
     def cancel(self, id: str, reason: str, at: float) -> Turn:
         """Ask the code for its end, as `asyncio.Task.cancel` does; an empty turn when that was done, or it has ended."""
@@ -193,7 +199,8 @@ class Execution:
             Failure: the query raised it.
         """
         if self.broken is not None:
-            self.kind.query(name).signature.decode(input)
+            if not self.parked:
+                self.kind.query(name).signature.decode(input)
             raise Bug(f"{self.stream} is stuck, so its state is not known: {self.broken.type}: {self.broken.message}")
         return self.program.query(name, input)
 
@@ -274,5 +281,5 @@ class Execution:
 
     def _break(self, error: Nondeterminism | Bug) -> None:
         cause = error.__cause__ if isinstance(error, Bug) and error.__cause__ is not None else error
-        self.broken = error_info(cause)
+        self.broken, self.parked = error_info(cause), isinstance(error, UnknownType)
         self.program.dispose()

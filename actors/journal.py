@@ -67,14 +67,16 @@ class RunStarted(Fact):
     input: Raw
     command_id: str | None = None
     caller: Caller | None = None
+    type_version: int = 1  # of the workflow's code, which the instance keeps to
 
 
 class CommandReceived(Fact):
-    """A command was accepted."""
+    """A command was accepted; unchecked, if there was no code to say what it should be."""
 
     id: str
     name: str
     input: Raw
+    unchecked: bool = False
 
     def title(self) -> str:
         return f"CommandReceived({self.name})"
@@ -170,7 +172,7 @@ class Stuck(Fact):
     @property
     def between_turns(self) -> bool:
         """Whether the turn of the fact before is whole. A mistake may have ended it, and left out its decisions."""
-        return self.error.type == "Nondeterminism"
+        return self.error.type in _FOUND_BY_REPLAY
 
     def title(self) -> str:
         return f"Stuck({self.error.type})"
@@ -276,6 +278,10 @@ class RunCancelled(JournalEvent):
     """The run let out the cancellation that was asked for: the instance is finished."""
 
     reason: str = ""
+
+
+# A journal that a replay takes exception to ends with a whole turn.
+_FOUND_BY_REPLAY = frozenset({"Nondeterminism", "UnknownType"})
 
 
 def _of(name: str | None) -> str:

@@ -61,7 +61,8 @@ class Ledger:
     """A fold over journal events. `version` counts all of them."""
 
     __slots__ = (
-        "cancel", "children", "commands", "ended", "outcome", "start", "stuck", "tasks", "terminated", "timers", "version",
+        "cancel", "children", "commands", "ended", "outcome", "start", "stuck", "stuck_by", "tasks", "terminated",
+        "timers", "version",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -76,6 +77,7 @@ class Ledger:
         self.terminated: RunTerminated | None = None
         self.outcome: Outcome | None = None
         self.stuck = False
+        self.stuck_by: str | None = None  # the type of the error that the journal names
 
     def is_new_outcome(self, task: int, *, local: bool) -> bool:
         """Say whether nobody recorded an outcome for this task yet: the first one wins."""
@@ -165,12 +167,12 @@ def _run_terminated(ledger: Ledger, event: RunTerminated) -> None:
     ledger.outcome = Outcome(error=terminated(event.reason), ended=TERMINATED)
 
 
-def _stuck(ledger: Ledger, _: Stuck) -> None:
-    ledger.stuck = True
+def _stuck(ledger: Ledger, event: Stuck) -> None:
+    ledger.stuck, ledger.stuck_by = True, event.error.type
 
 
 def _resumed(ledger: Ledger, _: Resumed) -> None:
-    ledger.stuck = False
+    ledger.stuck, ledger.stuck_by = False, None
 
 
 # A table, because every event of every replay comes by here, and `match` tries one class after another.

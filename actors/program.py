@@ -16,7 +16,7 @@ from msgspec import Raw
 
 from actors.codec import decoder, encode
 from actors.definition import WorkflowType
-from actors.errors import Bug, DefinitionError, Failure, NotDurable
+from actors.errors import Bug, DefinitionError, Failure, InvalidInput, NotDurable
 from actors.failures import cancelled, describe, error_info
 from actors.journal import (
     CancelRequested,
@@ -26,6 +26,7 @@ from actors.journal import (
     CommandCompleted,
     CommandFailed,
     CommandReceived,
+    ErrorInfo,
     JournalEvent,
     Patched,
     RunCancelled,
@@ -302,6 +303,8 @@ class Program:
         return RunFailed(outcome.error)
 
     def _run_started(self, fact: RunStarted) -> None:
+        if fact.type_version != self.kind.version:
+            self.kind = self.kind.of_version(fact.type_version, self.stream)
         self._run_task = self.loop.begin(self._run(fact))
 
     def _cancel_requested(self, fact: CancelRequested) -> None:
@@ -369,6 +372,10 @@ class Program:
 
     async def _handle(self, received: CommandReceived) -> None:
         try:
+            if received.unchecked and (objection := self._objection(received)) is not None:
+                self._decisions.append(CommandFailed(received.id, objection))
+                del self._handlers[received.id]
+                return
             handler = self.kind.command(received.name)
             result = handler.function(self.instance, **handler.signature.decode(received.input))
             if isawaitable(result):
@@ -380,6 +387,20 @@ class Program:
             if (outcome := self._outcome_of(error)) is not None and outcome.error is not None:
                 self._decisions.append(CommandFailed(received.id, outcome.error))
         del self._handlers[received.id]
+
+    def _objection(self, received: CommandReceived) -> ErrorInfo | None:
+        """Say what is wrong with a command that was recorded while there was no code to judge it."""
+        self._reading = True
+        try:
+            handler = self.kind.command(received.name)
+            handler.validate(self.instance, handler.signature.decode(received.input))
+        except InvalidInput as error:
+            return ErrorInfo(type(error).__name__, str(error))
+        except Failure as refusal:
+            return error_info(refusal)
+        finally:
+            self._reading = False
+        return None
 
     def _outcome_of(self, error: BaseException) -> Outcome | None:
         if self._cancel is not None and isinstance(error, asyncio.CancelledError):

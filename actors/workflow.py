@@ -76,18 +76,23 @@ class Workflow:
     `run` is replayed from the journal, so it must do the same each time: work in the outside world goes into
     `@task` functions, time comes from `self.now()`, chance from `self.random` and `self.uuid()`. Plain attributes are
     the instance's state. A subclass may set another type name than its own: `class Order(Workflow, name="order")`.
+
+    Several classes of one name may be registered, each with a version of its own: `class Order(Workflow, version=2)` beside
+    `class OrderV1(Workflow, name="Order", version=1)`. New instances are started with the newest, and go on with
+    the one they were started with; it is in their first event.
     """
 
     type_name: ClassVar[str]
+    type_version: ClassVar[int]
     _perdure: Surroundings
 
     if TYPE_CHECKING:
         # Any signature: `run` takes what the workflow needs.
         run: Callable[..., Any]
 
-    def __init_subclass__(cls, *, name: str | None = None, **kwargs: Any) -> None:
+    def __init_subclass__(cls, *, name: str | None = None, version: int = 1, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.type_name = name or cls.__name__
+        cls.type_name, cls.type_version = name or cls.__name__, version
 
     @property
     def id(self) -> str:

@@ -48,6 +48,20 @@ def test_patch() -> None:
     assert (old.result, new.result, "Patched" in new.types) == ("P shipped", "P shipped", True)
 
 
+def test_versions() -> None:
+    """Who was started with the first version keeps to it; who starts now gets the second."""
+    defined = example("versions.py")
+    old = Stage(defined.OrderV1, [defined.ship])
+    old.start(parcel="P")
+    kind = defined.app.type("Order")
+    old.execution = old.fresh(kind)
+    old.execution.replay(old.journal)
+    new = stage(defined, "Order")
+    new.start(parcel="P", express=True)
+    old.done(1, "P shipped")
+    assert (old.execution.kind.cls, old.result, new.execution.kind.version) == (defined.OrderV1, "P shipped", 2)
+
+
 def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the environment says later changes nothing."""
     payout = stage(example("limits.py"), "Payout")
