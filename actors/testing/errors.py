@@ -5,8 +5,10 @@ AssertionError
     ├── InstanceStuck     workflow or actor code has a mistake; `__cause__` is what it raised
     ├── NothingHappens    somebody waits for what will never come
     ├── NoEnd             it goes on and on
+    ├── NotPreserved      a value does not come back from JSON as it is
+    ├── EndsOtherwise     with a fault, the story does not end as without
     └── TaskNotExpected   a task that the test says nothing of, or that must not run
-CommandFailed             a handler or a query raised a declared failure
+CommandFailed             a handler, a validator or a query raised a declared failure
 CommandRefused            a command that can't be taken: no such instance, ended, the id used otherwise
 """
 
@@ -33,6 +35,14 @@ class NoEnd(StoryFailed):
 
 class TaskNotExpected(StoryFailed):
     """A task was called that the test says nothing of, or that must not run."""
+
+
+class NotPreserved(StoryFailed):
+    """A message, an event or a state does not come back from JSON as it is."""
+
+
+class EndsOtherwise(StoryFailed):
+    """With a fault that nobody should notice, the story does not end as it does without."""
 
 
 class CommandFailed(Exception):

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from msgspec import Raw
 
 from actors.codec import canonical
 from actors.definition import ActorType, WorkflowType
-from actors.errors import Bug, Nondeterminism, SnapshotRefused
+from actors.errors import Bug, Failure, Nondeterminism, SnapshotRefused
+from actors.failures import error_info
 from actors.journal import ErrorInfo
-from actors.testing.errors import CommandRefused, InstanceStuck
+from actors.testing.errors import CommandFailed, CommandRefused, InstanceStuck, StoryFailed
+from actors.testing.json_check import JsonCheck
 from actors.testing.mail import ChildEnded, Command, LocalEnded, Mail, StartRun, TaskEnded, TimerDue
 from actors.testing.watched import Journal, WatchedEntity, WatchedExecution
 from actors.turn import LocalCall, Turn
@@ -29,7 +32,7 @@ class Hosted(ABC):
 
     @abstractmethod
     def take(self, mail: Mail, at: float) -> Turn:
-        """Handle a message in memory; a repeated one gives an empty turn. Raises `CommandRefused`, `InstanceStuck`."""
+        """Handle a message in memory; a repeated one gives an empty turn. Raises `CommandRefused`, `CommandFailed` (by a validator), `InstanceStuck`."""
 
     @abstractmethod
     def query(self, name: str, input: Raw) -> bytes:
@@ -86,7 +89,7 @@ class HostedWorkflow(Hosted):
         try:
             execution.replay(self.journal)
         except (Nondeterminism, Bug):
-            raise self._stuck("rebuilt from its journal", execution) from execution.trouble
+            raise self._stuck("was rebuilt from its journal", execution) from execution.trouble
         return execution.pending_local_calls()
 
     def take(self, mail: Mail, at: float) -> Turn:
@@ -113,9 +116,7 @@ class HostedWorkflow(Hosted):
 
     def _stuck(self, when: str, execution: WatchedExecution) -> InstanceStuck:
         error = execution.broken or ErrorInfo("Bug", "unknown")
-        return InstanceStuck(
-            f"{self.stream} is stuck, by a mistake in its code when it {when}: {error.type}: {error.message}"
-        )
+        return InstanceStuck(f"{self.stream} is stuck, when it {when}: {error.type}: {error.message}")
 
     def _start(self, mail: StartRun, at: float) -> Turn:
         execution = self.execution
@@ -135,6 +136,9 @@ class HostedWorkflow(Hosted):
             return Turn()
         if ledger.outcome is not None:
             raise CommandRefused("AlreadyFinished", f"{self.stream} has ended and takes no more commands")
+        if self.kind.command(mail.name).validator is not None:
+            with _judging(self.stream, mail):
+                self.execution.validate(mail.name, mail.input, at)
         return self.execution.command(mail.id, mail.name, mail.input, at)
 
     def _task_ended(self, mail: TaskEnded, at: float) -> Turn:
@@ -176,9 +180,9 @@ class HostedWorkflow(Hosted):
 class HostedActor(Hosted):
     """An actor. Its inbox is durable, and so is its newest snapshot, if `snapshots` are taken at every event."""
 
-    def __init__(self, kind: ActorType, stream: str, *, snapshots: bool) -> None:
+    def __init__(self, kind: ActorType, stream: str, *, snapshots: bool, check: JsonCheck | None) -> None:
         super().__init__(stream)
-        self.kind, self._snapshots = kind, snapshots
+        self.kind, self._snapshots, self._check = kind, snapshots, check
         self._inbox: dict[str, Command] = {}
         self._snapshot: tuple[int, bytes] | None = None
         self._entity: WatchedEntity | None = None
@@ -190,7 +194,7 @@ class HostedActor(Hosted):
         if self._entity is not None:
             return self._entity
         try:
-            entity = WatchedEntity(self.kind, self.stream)
+            entity = WatchedEntity(self.kind, self.stream, None if self._check is None else self._check.event)
             if self._snapshot is not None:
                 entity.restore(*self._snapshot)
             entity.replay(self.journal[entity.version :])
@@ -210,6 +214,9 @@ class HostedActor(Hosted):
             if handled != mail:
                 raise CommandRefused("Conflict", f"command id {mail.id} was used for other input")
             return Turn()
+        if self.kind.command(mail.name).validator is not None:
+            with _judging(self.stream, mail):
+                self.entity.validate(mail.name, mail.input)
         try:
             return self.entity.command(mail.id, mail.name, mail.input)
         except Bug as bug:
@@ -222,11 +229,8 @@ class HostedActor(Hosted):
             self._inbox[mail.id] = mail
         if self.entity.dirty:
             self.drop()
-        elif self._snapshots and turn.events:
-            try:
-                self._snapshot = (self.entity.version, self.entity.snapshot())
-            except SnapshotRefused:
-                self._snapshot = None  # it is folded, as on a node
+        elif turn.events and (self._snapshots or self._check is not None):
+            self._take_snapshot()
 
     def query(self, name: str, input: Raw) -> bytes:
         """See `Hosted`."""
@@ -239,3 +243,27 @@ class HostedActor(Hosted):
     def drop(self) -> None:
         """See `Hosted`."""
         self._entity = None
+
+    def _take_snapshot(self) -> None:
+        self._snapshot = None  # if there is none, the events are folded, as on a node
+        try:
+            snapshot = self.entity.snapshot()
+        except SnapshotRefused as refused:
+            if self._check is not None:
+                self._check.state(self.stream, refused)
+        else:
+            if self._snapshots:
+                self._snapshot = (self.entity.version, snapshot)
+
+
+@contextmanager
+def _judging(stream: str, mail: Command) -> Iterator[None]:
+    """Turn what a validator raises into the answer to its command."""
+    __tracebackhide__ = True
+    try:
+        yield
+    except Failure as refused:
+        error = error_info(refused)
+        raise CommandFailed(f"{mail.name} of {stream}", error.type, error.message, error.details_value()) from refused
+    except Bug as bug:
+        raise StoryFailed(str(bug)) from bug.__cause__ or bug

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Raw
 
 from actors.actor import Actor
+from actors.codec import decode_any
 from actors.definition import ActorType, WorkflowType
 from actors.errors import DefinitionError, Failure, RunFailed
 from actors.history import PastEvent, write_history
@@ -40,7 +41,8 @@ class Instance:
         __tracebackhide__ = True
         if not isinstance(self._kind, WorkflowType):
             raise DefinitionError(f"{self.stream} is an actor: it is not started; `get` it and call a command")
-        input = Raw(self._kind.run_signature.encode(args, kwargs))
+        with self._world.watching():
+            input = Raw(self._kind.run_signature.encode(args, kwargs))
         command_id = command_id or self._new_id()
         self._world.post(self.stream, StartRun(input, command_id))
         self._world.run_to(self._world.now)
@@ -65,7 +67,8 @@ class Instance:
     def send(self, name: str, /, *args: Any, command_id: str | None = None, **kwargs: Any) -> str:
         """Send a command and let happen what happens at once; gives its id, for `answer`."""
         __tracebackhide__ = True
-        input = Raw(self._kind.command(name).signature.encode(args, kwargs))
+        with self._world.watching():
+            input = Raw(self._kind.command(name).signature.encode(args, kwargs))
         command_id = command_id or self._new_id()
         self._world.post(self.stream, Command(command_id, name, input))
         self._world.run_to(self._world.now)
@@ -78,7 +81,7 @@ class Instance:
         if not self._world.run_until(lambda: key in answers):
             raise NothingHappens(f"command {name} has no answer, and nothing is left to happen: {self._why()}")
         answer = answers[key]
-        if isinstance(answer, CommandRefused):
+        if isinstance(answer, CommandRefused | CommandFailed):
             raise answer
         if (error := answer.error) is not None:
             raise CommandFailed(f"{name} of {self.stream}", error.type, error.message, error.details_value())
@@ -88,9 +91,10 @@ class Instance:
         """Ask, also an instance that has ended; raises `UnknownName`, `InvalidArguments`, `CommandFailed`, `Bug`."""
         __tracebackhide__ = True
         signature = self._kind.query(name).signature
-        input = Raw(signature.encode(args, kwargs))
         try:
-            return signature.decode_result(self._world.hosted(self.stream).query(name, input))
+            with self._world.watching():
+                input = Raw(self._kind.query(name).signature.encode(args, kwargs))
+                return signature.decode_result(self._world.hosted(self.stream).query(name, input))
         except Failure as failure:
             raise CommandFailed(
                 f"{name} of {self.stream}", type(failure).__name__, failure.message, failure.details
@@ -125,6 +129,15 @@ class Instance:
             return "active"
         outcome = self._outcome
         return "running" if outcome is None else "failed" if outcome.error else "completed"
+
+    def end(self) -> Any:
+        """Give how a workflow has ended as plain values: its result or its error; None while it runs, and for actors."""
+        outcome = self._outcome
+        if outcome is None:
+            return None
+        if (error := outcome.error) is not None:
+            return {"error": error.type, "message": error.message, "details": error.details_value()}
+        return {"result": decode_any(outcome.result or b"null")}
 
     @property
     def state(self) -> Any:

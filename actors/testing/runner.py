@@ -15,6 +15,7 @@ from actors.testing.errors import NothingHappens
 from actors.testing.faults import NO_FAULTS, Faults
 from actors.testing.hosted import Hosted
 from actors.testing.instance import Instance
+from actors.testing.json_check import JsonCheck
 from actors.testing.mocks import Call, Mocks
 from actors.testing.world import World
 from actors.workflow import Workflow
@@ -42,6 +43,7 @@ class WorkflowTest:
         real: bool = False,
         at: datetime = START,
         faults: Faults = NO_FAULTS,
+        check_json: bool = False,
     ) -> None:
         """Begin.
 
@@ -53,6 +55,8 @@ class WorkflowTest:
             real: whether tasks that are not named there run their own functions. If not, calling one fails the test.
             at: the time at which it begins; aware.
             faults: what goes wrong on purpose; see `crash_everywhere`, which tries all of it.
+            check_json: whether every argument, result, event and state must come back from JSON as it is; a value that
+                does not raises `NotPreserved`.
 
         Raises:
             DefinitionError: a class or a task can't work.
@@ -60,7 +64,8 @@ class WorkflowTest:
         if at.tzinfo is None:
             raise DefinitionError(f"at={at!r} has no time zone; give an aware datetime")
         given = dict(tasks or {})
-        self._world = World(_app(app, given), Mocks(given, real=real), at, faults)
+        made = _app(app, given)
+        self._world = World(made, Mocks(given, real=real), at, faults, JsonCheck(made) if check_json else None)
         # Coroutines that are left to the garbage collector would run their clean-up outside of the test.
         self._dispose = weakref.finalize(self, _dispose, self._world.instances)
         self._dispose.atexit = False
@@ -136,6 +141,11 @@ class WorkflowTest:
     def steps(self) -> list[str]:
         """The durable steps so far, in words: where a node could have died."""
         return list(self._world.steps)
+
+    @property
+    def attempts(self) -> list[str]:
+        """The attempts of tasks so far, in words: where a worker could have died."""
+        return list(self._world.attempts)
 
     def instances(self) -> Iterator[Instance]:
         """Give every instance that anything happened to."""

@@ -12,18 +12,19 @@ from actors.actor import Actor
 from actors.app import App
 from actors.codec import encode
 from actors.definition import ActorType
-from actors.errors import DefinitionError, Failure, PayloadRefused, Rejected
+from actors.errors import DefinitionError, Failure, PayloadRefused, Rejected, SnapshotRefused
 from actors.failures import error_info
 from actors.journal import ErrorInfo
 from actors.names import stream_name
 from actors.testing.difference import difference, partial_difference, shown
-from actors.testing.watched import Journal, rebuilt
+from actors.testing.json_check import JsonCheck
+from actors.testing.watched import Journal, WatchedEntity, rebuilt
 from actors.turn import Answer, NewRecord, Outcome, Turn
 
 _START = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 
 
-def scenario(actor: type[Actor], id: str = "1") -> Scenario:
+def scenario(actor: type[Actor], id: str = "1", *, check_json: bool = False) -> Scenario:
     """Begin a test of one actor.
 
         scenario(Account).given(Deposited(100)).when("withdraw", 30).then(Withdrawn(30), answers=70)
@@ -35,23 +36,25 @@ def scenario(actor: type[Actor], id: str = "1") -> Scenario:
     Args:
         actor: its class; it need not be in an `App`.
         id: of the instance, for actors that look at theirs.
+        check_json: whether arguments, events, answers and the state must come back from JSON as they are, too.
 
     Raises:
         DefinitionError: the class can't work; InvalidId: the id is not allowed.
     """
-    kind = App(actors=[actor]).type(actor.type_name)
+    app = App(actors=[actor])
+    kind = app.type(actor.type_name)
     if not isinstance(kind, ActorType):
         raise DefinitionError(f"{actor.__name__} is no Actor; for a workflow use actors.testing.WorkflowTest")
-    return Scenario(kind, stream_name(kind.name, id))
+    return Scenario(kind, stream_name(kind.name, id), JsonCheck(app) if check_json else None)
 
 
 class Scenario:
     """See `scenario`, which makes them. `given`, `when`, `then` may follow each other as often as needed."""
 
-    def __init__(self, kind: ActorType, stream: str) -> None:
-        self._kind, self._stream = kind, stream
+    def __init__(self, kind: ActorType, stream: str, check: JsonCheck | None = None) -> None:
+        self._kind, self._stream, self._check = kind, stream, check
         self._journal = Journal()
-        self._entity = rebuilt(kind, stream, self._journal)
+        self._entity = self._rebuilt()
         self._given: list[str] = []
         self._command: str | None = None
         self._turn = Turn()
@@ -89,6 +92,9 @@ class Scenario:
                 handler.decode(data)
             except PayloadRefused as error:
                 raise PayloadRefused(f"given {shown(event)}: {error}") from None
+            if self._check is not None:
+                with self._check.watching():
+                    self._check.event(self._kind, event)
             self._journal.append_all([NewRecord(type(event).__name__, data)], _START)
             self._entity.replay(self._journal[-1:])
             self._given.append(shown(event))
@@ -100,19 +106,16 @@ class Scenario:
         Raises:
             UnknownName: it has no such command; InvalidArguments: they do not fit.
             Bug: the handler raised something undeclared; its cause is what it raised.
-            AssertionError: the command changed the state without an event.
+            AssertionError: the command changed the state without an event; NotPreserved: see `check_json`.
         """
         __tracebackhide__ = True
-        signature = self._kind.command(command).signature
-        input = Raw(signature.encode(args, kwargs))
         said = [shown(value) for value in args] + [f"{name}={shown(value)}" for name, value in kwargs.items()]
-        before = len(self._journal)
         self._command = f"{command}({', '.join(said)})" + (f" after {', '.join(self._given)}" if self._given else "")
-        self._turn = self._judged(f"command-{before + 1}", command, input)
-        self._journal.append_all(self._turn.events, _START)
-        outcome = self._turn.answers[0].outcome
-        self._error = outcome.error
-        self._result = None if outcome.result is None else signature.decode_result(outcome.result)
+        if self._check is None:
+            self._send(command, args, kwargs)
+        else:
+            with self._check.watching():
+                self._send(command, args, kwargs)
         self._check_fold()
         self._given = []
         return self
@@ -185,6 +188,31 @@ class Scenario:
             raise AssertionError(f"{self._stream}: no command was sent yet; put .when(…) before this")
         return f"{self._stream}: {self._command}"
 
+    def _send(self, command: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        __tracebackhide__ = True
+        handler, entity = self._kind.command(command), self._entity
+        input = Raw(handler.signature.encode(args, kwargs))
+        self._turn, self._result, self._error = Turn(), None, None
+        if handler.validator is not None:
+            try:
+                entity.validate(command, input)
+            except Failure as refused:
+                self._error = error_info(refused)
+                return
+        self._turn = entity.command(f"command-{len(self._journal) + 1}", command, input)
+        outcome = self._turn.answers[0].outcome
+        self._error = outcome.error
+        self._result = None if outcome.result is None else handler.signature.decode_result(outcome.result)
+        self._journal.append_all(self._turn.events, _START)
+        if self._check is not None and not entity.dirty:
+            try:
+                entity.snapshot()
+            except SnapshotRefused as refused:
+                self._check.state(self._stream, refused)
+
+    def _rebuilt(self) -> WatchedEntity:
+        return rebuilt(self._kind, self._stream, self._journal, None if self._check is None else self._check.event)
+
     def _emitted(self) -> list[Any]:
         return [self._kind.events[record.type].decode(record.data) for record in self._turn.events]
 
@@ -217,7 +245,7 @@ class Scenario:
     def _check_fold(self) -> None:
         """See that the events alone give the state: a node folds them again, on another day."""
         __tracebackhide__ = True
-        again = rebuilt(self._kind, self._stream, self._journal)
+        again = self._rebuilt()
         live, self._entity = self._entity, again
         if live.dirty:
             return  # it emitted, and then it was refused: a node rebuilds it, too

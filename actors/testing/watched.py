@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,7 +35,17 @@ class Journal(list[Recorded]):
 
 
 class WatchedEntity(Entity):
-    """An actor's activation; shows its state as the object that it is."""
+    """An actor's activation; shows its state as the object that it is, and each event before it is written."""
+
+    def __init__(self, kind: ActorType, stream: str, see: Callable[[ActorType, object], None] | None = None) -> None:
+        super().__init__(kind, stream)
+        self._see = see
+
+    def emit(self, event: object) -> None:
+        """See `Entity`."""
+        if self._see is not None:
+            self._see(self.kind, event)
+        super().emit(event)
 
     @property
     def live_state(self) -> Any:
@@ -42,9 +53,11 @@ class WatchedEntity(Entity):
         return self._instance.state
 
 
-def rebuilt(kind: ActorType, stream: str, journal: Journal) -> WatchedEntity:
+def rebuilt(
+    kind: ActorType, stream: str, journal: Journal, see: Callable[[ActorType, object], None] | None = None
+) -> WatchedEntity:
     """Fold an actor from its events."""
-    entity = WatchedEntity(kind, stream)
+    entity = WatchedEntity(kind, stream, see)
     entity.replay(journal)
     return entity
 

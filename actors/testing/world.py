@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 
 from actors.app import App
@@ -16,9 +17,10 @@ from actors.journal import ErrorInfo, TaskScheduled, decode_event
 from actors.names import split_stream
 from actors.task import TaskContext
 from actors.testing.effects import MOST_ATTEMPTS, spread
-from actors.testing.errors import CommandRefused, NoEnd
+from actors.testing.errors import CommandFailed, CommandRefused, NoEnd
 from actors.testing.faults import Faults
 from actors.testing.hosted import Hosted, HostedActor, HostedWorkflow
+from actors.testing.json_check import JsonCheck
 from actors.testing.mail import (
     VOLATILE,
     ChildEnded,
@@ -50,11 +52,11 @@ class _Letter:
 class World:
     """See the module's docstring."""
 
-    def __init__(self, app: App, mocks: Mocks, at: datetime, faults: Faults) -> None:
-        self.app, self.mocks, self.faults = app, mocks, faults
+    def __init__(self, app: App, mocks: Mocks, at: datetime, faults: Faults, check: JsonCheck | None = None) -> None:
+        self.app, self.mocks, self.faults, self._check = app, mocks, faults, check
         self.now = at.timestamp()
         self.instances: dict[str, Hosted] = {}
-        self.answers: dict[tuple[str, str], Outcome | CommandRefused] = {}  # by stream and command id
+        self.answers: dict[tuple[str, str], Outcome | CommandRefused | CommandFailed] = {}  # by stream and command id
         self.scheduled: dict[tuple[str, int], TaskScheduled] = {}
         self.logs: list[tuple[str, LogLine]] = []
         self.steps: list[str] = []  # the durable steps so far, in words
@@ -74,7 +76,7 @@ class World:
         if isinstance(kind, WorkflowType):
             made = HostedWorkflow(kind, stream)
         else:
-            made = HostedActor(kind, stream, snapshots=self.faults.snapshots)
+            made = HostedActor(kind, stream, snapshots=self.faults.snapshots, check=self._check)
         self.instances[stream] = made
         return made
 
@@ -90,6 +92,10 @@ class World:
         """Take back the messages that have not come yet and that `key_of` names so."""
         for letter in self._by_key.pop((stream, key), ()):
             letter.withdrawn = True
+
+    def watching(self) -> AbstractContextManager[None]:
+        """Look at what goes through JSON in the block, if the test wants that."""
+        return nullcontext() if self._check is None else self._check.watching()
 
     def run_until(self, done: Callable[[], bool]) -> bool:
         """Let happen what happens, and time pass with it, until something holds; False when nothing is left to happen."""
@@ -131,8 +137,13 @@ class World:
     def _next(self) -> None:
         __tracebackhide__ = True
         at, _, letter = heapq.heappop(self._queue)
-        stream, mail = letter.stream, letter.mail
         self.now = max(self.now, at)
+        with self.watching():
+            self._deliver(letter)
+
+    def _deliver(self, letter: _Letter) -> None:
+        __tracebackhide__ = True
+        stream, mail = letter.stream, letter.mail
         if isinstance(mail, RunTask):
             self._run_task(stream, mail)
         elif isinstance(mail, RunLocal):
@@ -145,7 +156,7 @@ class World:
         hosted = self.hosted(stream)
         try:
             turn = hosted.take(mail, self.now)
-        except CommandRefused as refused:
+        except (CommandRefused, CommandFailed) as refused:
             self._refuse(stream, mail, refused)
             return
         if turn.events or turn.answers:
@@ -181,7 +192,7 @@ class World:
         for call in hosted.reloaded():
             self.post(hosted.stream, RunLocal(call, 1))
 
-    def _refuse(self, stream: str, mail: Mail, refused: CommandRefused) -> None:
+    def _refuse(self, stream: str, mail: Mail, refused: CommandRefused | CommandFailed) -> None:
         if isinstance(mail, Command):
             self.answers.setdefault((stream, mail.id), refused)
         elif isinstance(mail, StartRun) and mail.caller is not None:
