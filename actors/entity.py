@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec import Raw
 
+from actors.actor import Actor
 from actors.codec import builtins, encode
 from actors.definition import ActorType
 from actors.errors import Bug, DefinitionError, Failure, Nondeterminism, SnapshotRefused
@@ -30,6 +31,11 @@ class Entity:
         self._instance = kind.create(self)
         self._emitted: list[NewRecord] | None = None  # None: no command is running, or an event is being applied
         self._failed: Exception | None = None  # an @event method raised: its command can't succeed any more
+
+    @property
+    def actor(self) -> Actor:
+        """The user's own object: for looking at, not for changing."""
+        return self._instance
 
     def snapshot(self) -> bytes:
         """Give the state as it is at `version`, as JSON that `restore` takes; raises `SnapshotRefused`."""

@@ -201,6 +201,16 @@ class DurableLoop(asyncio.AbstractEventLoop):
         """How many conditions are waited for."""
         return len(self._conditions)
 
+    @property
+    def tasks(self) -> list[DurableTask[Any]]:
+        """The tasks that may still go on, in the order they were made."""
+        return self._tasks
+
+    @property
+    def waiting_conditions(self) -> list[tuple[Callable[[], Any], asyncio.Future[None]]]:
+        """The conditions that are waited for, each with what its waiter awaits."""
+        return self._conditions
+
     def _resolve_condition(self) -> bool:
         # One at a time: what a woken waiter does may make the next condition false again.
         for index, (condition, future) in enumerate(self._conditions):

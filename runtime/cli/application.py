@@ -28,6 +28,7 @@ def build() -> typer.Typer:
         migrating,
         processes,
         quarantine,
+        replaying,
         showing,
     )
 
@@ -51,6 +52,7 @@ def build() -> typer.Typer:
         listing,
         showing,
         history,
+        replaying,
         exporting,
         quarantine,
     ):
