@@ -112,15 +112,9 @@ class Replayer:
     def _begin(self) -> None:
         self.version = 0
         self.trouble: Nondeterminism | Bug | None = None
-        self._fed = 0
         kind = self.kind
         self.instance = Execution(kind, self.stream) if isinstance(kind, WorkflowType) else Entity(kind, self.stream)
-        self._steps: Any = self.instance.steps(self._feed())
-
-    def _feed(self) -> Iterator[RecordedEvent]:
-        for event in self.events:
-            self._fed = event.version
-            yield event
+        self._steps: Any = self.instance.steps(self.events)
 
     def _advance(self) -> None:
         try:
@@ -130,7 +124,7 @@ class Replayer:
         except (Nondeterminism, Bug) as error:
             self.trouble = error
             return
-        self.version = self._fed
+        self.version = min(self.instance.version, len(self.events))
 
 
 def coroutines(stacks: Sequence[Stack]) -> list[Coroutine]:
