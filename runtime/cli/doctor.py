@@ -175,6 +175,10 @@ async def _work(settings: Settings, store: EventStore) -> AsyncIterator[Finding]
         yield Finding("outbox", ok=False, message=message)
     counts = await store.count_executions()
     stuck = sum(count for (_, status), count in counts.items() if status == "stuck")
+    parked = sum(count for (_, status), count in counts.items() if status == "parked")
+    if parked:
+        message = f"{parked} parked, as the nodes that have them lack their code: `perdure list --status parked`"
+        yield Finding("instances", ok=False, message=message)
     if stuck:
         yield Finding(
             "instances", ok=False, message=f"{stuck} stuck on a mistake in the code: `perdure list --status stuck`"

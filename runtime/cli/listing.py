@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 COLOURS = {
     "running": "cyan", "completed": "green", "failed": "red", "cancelled": "yellow", "terminated": "red",
-    "stuck": "bold red", "active": "",
+    "stuck": "bold red", "parked": "bold yellow", "active": "",
 }  # fmt: skip
 
 
@@ -32,7 +32,7 @@ def list_(
     status: Annotated[
         str | None,
         typer.Option(
-            help="Only this status: running, completed, failed, cancelled, terminated, stuck, active (actors)."
+            help="Only this status: running, completed, failed, cancelled, terminated, stuck, parked, active (actors)."
         ),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 50,

@@ -72,8 +72,8 @@ def _print_instance(instance: Instance) -> None:
         out.print(f"{what}: {json_text(value)}")
     if waiting := journal.open_work(events):
         out.print("waits for " + "; ".join(waiting))
-    if execution is not None and execution.status == "stuck":
-        out.print(Text(f"stuck: {execution.error or 'see the last event'}", "red"))
+    if execution is not None and execution.status in {"stuck", "parked"}:
+        out.print(Text(f"{execution.status}: {execution.error or 'see the last event'}", "red"))
     out.print()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("version", justify="right")

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors import Bug, SnapshotRefused
-from actors.definition import ActorType, WorkflowType
+from actors.definition import AbsentType, ActorType, WorkflowType
 from actors.failures import error_info
 from actors.journal import ErrorInfo
 from eventstore import (
@@ -40,6 +40,7 @@ from eventstore import (
 from runtime.hosting.entity import EntityBehaviour
 from runtime.hosting.ground import answers
 from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
+from runtime.hosting.parked import ParkedActor, is_workflow
 from runtime.hosting.workflow import WorkflowBehaviour
 from runtime.messages import Reply, Send, Start, Status
 
@@ -100,7 +101,7 @@ class Activation:
 
     def begin(self, item: Item) -> None:
         """Take the first item. A first start is handled unseen: if the stream exists after all, its commit is refused."""
-        is_new = isinstance(item.content, Start) and isinstance(self.kind, WorkflowType)
+        is_new = isinstance(item.content, Start) and isinstance(self.kind, WorkflowType) and not self.is_absent
         if is_new and item.delivery is not None and item.delivery.redeliveries == 0:
             self.phase = Phase.ACTIVE
             self._handle(item)
@@ -117,7 +118,8 @@ class Activation:
         """Say what to read: the stream, and which of the waiting commands were handled before."""
         ids = [item.content.command_id for item in self.mailbox if isinstance(item.content, Send)]
         # Whether an actor can be folded is judged by its events alone.
-        return LoadRequest(self.stream, ids, after=0 if self.stream in self.host.stuck else None)
+        whole = self.is_absent or self.stream in self.host.stuck
+        return LoadRequest(self.stream, ids, after=0 if whole else None)
 
     def loaded(self, stream: LoadedStream) -> bool:
         """Go on with what was read. False: not from this snapshot, which another code made or which is damaged."""
@@ -125,6 +127,8 @@ class Activation:
             return True
         for damaged in stream.damaged:
             log.error("snapshot damaged", actor=self.stream, snapshot=damaged)
+        if isinstance(self.kind, AbsentType) and not is_workflow(stream):
+            self.behaviour = ParkedActor(self.host.ground, self.kind, self.stream)
         try:
             if stream.snapshot is not None and isinstance(self.behaviour, WorkflowBehaviour):
                 raise SnapshotRefused("a workflow is replayed from its first event")
@@ -147,11 +151,18 @@ class Activation:
         if self.doubtful:
             self.doubtful = False
             self.host.doubt(self.behaviour.open_tasks())
-        if self.behaviour.broken and not step.stuck and not self.behaviour.finished:
+        if self.behaviour.broken and not step.stuck and not self.behaviour.finished and not self.behaviour.parked:
             self.host.stuck.plan(self.stream)
         self._submit(step, Item(self.host.wake(self.stream)))
         self._drain()
+        if self.is_absent and not self.behaviour.version:
+            self.host.forget(self)  # it does not exist: whoever asked has been told
         return True
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether nobody here knows its type."""
+        return isinstance(self.kind, AbsentType)
 
     @property
     def idle(self) -> bool:
@@ -295,7 +306,7 @@ class Activation:
         self.units.clear()
         return items
 
-    def _fresh(self) -> WorkflowBehaviour | EntityBehaviour:
+    def _fresh(self) -> WorkflowBehaviour | EntityBehaviour | ParkedActor:
         if isinstance(self.kind, WorkflowType):
             return WorkflowBehaviour(self.host.ground, self.kind, self.stream)
         return EntityBehaviour(self.host.ground, self.kind, self.stream)

@@ -46,6 +46,7 @@ class EntityBehaviour:
 
     finished = False
     busy = False
+    parked = False
 
     def __init__(self, ground: Ground, kind: ActorType, stream: str) -> None:
         self._ground, self._kind, self.stream = ground, kind, stream

@@ -30,6 +30,7 @@ from runtime.hosting.item import Item, Step, TimerDue, Wake
 from runtime.hosting.local_tasks import LocalTasks
 from runtime.hosting.outbox import MARK_AFTER, Outbox
 from runtime.hosting.own_commits import OwnCommits
+from runtime.hosting.parked import PARKED
 from runtime.hosting.quarantine import Quarantine
 from runtime.hosting.replies import repeated
 from runtime.hosting.schedule import Schedule
@@ -104,7 +105,7 @@ class PartitionHost:
             return
         activation = self._active.get(stream)
         if activation is None:
-            kind = self._services.app.type(item.content.type)
+            kind = self._services.app.type_or_absent(item.content.type)
             self._active[stream] = activation = Activation(self, kind, stream)
             activation.last_used = monotonic()
             activation.begin(item)
@@ -115,10 +116,7 @@ class PartitionHost:
     def _is_ours(self, content: Inbound) -> bool:
         """Say whether an actor lives here; raises `InvalidInput` when there can be none. An active one was asked before."""
         stream = stream_name(content.type, content.id)
-        if partition_of(stream, self._services.partitions) != self.partition:
-            return False
-        self._services.app.type(content.type)
-        return True
+        return partition_of(stream, self._services.partitions) == self.partition
 
     def put_aside(
         self,
@@ -250,12 +248,13 @@ class PartitionHost:
     async def recover(self) -> None:
         """Take up what the last owner left: unfinished instances, unsent messages, timers. Raises `StoreError`."""
         for row in await self._services.store.unfinished(self.partition):
-            if row.execution.status == "stuck":
+            status = row.execution.status
+            if status in {"stuck", PARKED}:
                 self.stuck.add(row.stream)
-            if split_stream(row.stream)[0] in self._services.app.types:
-                self._wake(row.stream)
+            if status == PARKED and split_stream(row.stream)[0] not in self._services.app.types:
+                log.warning("parked", actor=row.stream, reason=row.execution.error)
             else:
-                log.warning("nobody here knows the type", actor=row.stream, phase="parked")
+                self._wake(row.stream)
         await self.sweep()
 
     async def sweep(self) -> None:
@@ -326,8 +325,7 @@ class PartitionHost:
 
     def _fire(self, timer: TimerKey) -> None:
         type_, id_ = split_stream(timer.stream)
-        if type_ in self._services.app.types:
-            self.receive(timer.stream, Item(TimerDue(type=type_, id=id_, timer=timer)))
+        self.receive(timer.stream, Item(TimerDue(type=type_, id=id_, timer=timer)))
 
     def _wake(self, stream: str) -> None:
         self.receive(stream, Item(self.wake(stream)))
@@ -343,6 +341,9 @@ class PartitionHost:
             getattr(bound, line.level)(line.event, **line.fields)
         if activation.behaviour.finished:
             self.stuck.goes_on(activation.stream)  # it was terminated, perhaps
+        elif step.stuck is not None and activation.behaviour.parked:
+            bound.warning("parked", reason=step.stuck.message)
+            self.stuck.add(activation.stream)  # never tried again here: a process does not learn new code
         elif step.stuck is not None:
             bound.error("stuck", error=f"{step.stuck.type}: {step.stuck.message}", trace=step.stuck.trace)
             self.stuck.plan(activation.stream)

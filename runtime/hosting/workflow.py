@@ -24,6 +24,7 @@ from runtime.hosting.children import outcome_message, start_message
 from runtime.hosting.endings import request_end
 from runtime.hosting.ground import Ground, answers, refusal, storable
 from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
+from runtime.hosting.parked import PARKED
 from runtime.hosting.replies import ACCEPTED, NULL, conflict, ended, ended_at_once, not_judged, reply_for, stuck
 from runtime.messages import (
     Ask,
@@ -74,6 +75,11 @@ class WorkflowBehaviour:
         return self._execution.broken is not None
 
     @property
+    def parked(self) -> bool:
+        """Whether that is for want of code: this node does not know its type, or its version of it."""
+        return self._execution.parked
+
+    @property
     def finished(self) -> bool:
         """Whether the run has ended."""
         return self._execution.outcome is not None
@@ -93,13 +99,23 @@ class WorkflowBehaviour:
         try:
             execution.replay(loaded.events)
         except (Nondeterminism, Bug):
-            self._row = ("stuck" if execution.ledger.stuck else "running", False)
-            return self._step(execution.stick())
-        self._row = ("stuck" if execution.ledger.stuck else self._status(), self.busy)
+            self._row = self._listed() if execution.ledger.stuck else ("running", False)
+            step = self._step(execution.stick())
+            return step if step.commit is not None else self._stopped_otherwise()
+        self._row = None if execution.ledger.stuck else self._listed()
         now = self._ground.clock.now()
         step = self._step(execution.resume(now.timestamp()), now)
         step.local_calls = execution.pending_local_calls()
         return step
+
+    def _stopped_otherwise(self) -> Step:
+        """Correct the listing's reason when what stops the instance now is not what its journal says."""
+        execution = self._execution
+        if self.finished or execution.broken is None or execution.ledger.stuck_by == execution.broken.type:
+            return Step()
+        self._row, commit = None, self._no_events()
+        commit.execution = self._listing(Turn(stuck=execution.broken), self._ground.clock.now())
+        return Step(commit)
 
     def handle(self, item: Item) -> Step:
         """Handle one item."""
@@ -265,8 +281,10 @@ class WorkflowBehaviour:
         """Say why a command can't be taken at all: then it leaves no trace."""
         if (outcome := self._execution.outcome) is not None:
             return ended(self.stream, outcome, "and takes no more commands")
+        if self.parked:
+            return self._ground.too_old(message)  # nobody here can judge it: that is done when the code is back
         try:
-            command = self._kind.command(message.name)
+            command = self._execution.kind.command(message.name)
             command.signature.decode(message.input)
         except InvalidInput as error:
             return error_reply(Status.INVALID, error)
@@ -327,6 +345,10 @@ class WorkflowBehaviour:
         open_task = execution.ledger.tasks.get(message.task)
         if open_task is None or open_task.attempt != message.attempt:
             return Step()  # an older attempt's failure, or a task that is done: nothing is news about it
+        if self.parked and message.retryable:
+            return (
+                Step()
+            )  # how often it is tried again is for the code to say: until then, its row repeats this attempt
         delay = self._retry_delay(open_task.scheduled.name, message)
         if delay is None:
             turn = execution.task_failed(message.task, message.error, message.attempt, at)
@@ -415,7 +437,7 @@ class WorkflowBehaviour:
 
     def _listing(self, turn: Turn, now: datetime) -> ExecutionRow | None:
         """Give the listing's row when it changed; most turns don't touch it."""
-        row = (self._status(), self.busy)
+        row = self._listed()
         if row == self._row:
             return None
         self._row = row
@@ -432,11 +454,14 @@ class WorkflowBehaviour:
             correlation_id=self._correlation_id,
         )
 
-    def _status(self) -> str:
+    def _listed(self) -> tuple[str, bool]:
+        """Give the listing's status, and whether a new owner has to look at the instance at once."""
         outcome = self._execution.outcome
         if outcome is not None:
-            return outcome.status
-        return "stuck" if self._execution.ledger.stuck else "running"
+            return outcome.status, self.busy
+        if self.parked:
+            return PARKED, True  # the new owner may have its code
+        return "stuck" if self._execution.ledger.stuck else "running", self.busy
 
     def _task_message(self, scheduled: TaskScheduled, attempt: int, due_at: datetime | None = None) -> OutboxMessage:
         message = TaskMessage(

@@ -1,0 +1,118 @@
+"""Streams of a type that nobody here knows: a rolling deployment has not come to this node yet, or the class is gone.
+
+A workflow's journal says without any code what is news to it, so `WorkflowBehaviour` records facts for one that is
+parked. This is for the rest: an actor's stream, which only its code can add to, and a stream that does not exist.
+
+Nothing is lost: what asks for an answer is told that the actor is parked, what wants none is put aside with that reason,
+and what is published again until it is recorded is left to that. The listing's row is what makes a new owner of the
+partition look again.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from actors.definition import AbsentType
+from actors.errors import UnknownName
+from actors.failures import error_info
+from actors.journal import RunStarted
+from actors.turn import LocalCall
+from eventstore import Commit, LoadedStream
+from eventstore import Execution as ExecutionRow
+from runtime.hosting.ground import Ground, refusal, storable
+from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
+from runtime.messages import (
+    Ask,
+    AwaitResult,
+    Cancel,
+    ChildOutcome,
+    Reply,
+    Send,
+    Start,
+    Status,
+    TaskOutcome,
+    Terminate,
+    error_reply,
+)
+
+PARKED = "parked"  # the listing's status
+
+
+def is_workflow(stream: LoadedStream) -> bool:
+    """Say whether a stream is a workflow's journal, by its first event."""
+    return bool(stream.events) and stream.events[0].type == RunStarted.__name__
+
+
+class ParkedActor:
+    """An actor of an unknown type, or nothing at all, which is found out by `load`."""
+
+    finished = busy = dirty = False
+
+    def __init__(self, ground: Ground, kind: AbsentType, stream: str) -> None:
+        self._ground, self._kind, self.stream = ground, kind, stream
+        self.version = 0
+        self.correlation_id: str | None = None
+        self._trouble = error_info(kind.unknown(stream))
+
+    @property
+    def exists(self) -> bool:
+        """Whether the stream has events."""
+        return self.version > 0
+
+    @property
+    def broken(self) -> bool:
+        """Whether there is something that can't go on."""
+        return self.exists
+
+    @property
+    def parked(self) -> bool:
+        """Whether that is for want of code."""
+        return self.exists
+
+    def load(self, loaded: LoadedStream, *, was_stuck: bool) -> Step:
+        """Look whether the stream exists, and list it as parked if nobody did yet."""
+        if not loaded.events:
+            return Step()
+        self.version, self.correlation_id = loaded.events[-1].version, loaded.events[0].correlation_id
+        if was_stuck:
+            return Step()
+        ground, now = self._ground, self._ground.clock.now()
+        row = ExecutionRow(
+            PARKED,
+            loaded.events[0].recorded_at,
+            now,
+            busy=True,  # so that a new owner of the partition, who may have the code, looks at it
+            error=storable(f"{self._trouble.type}: {self._trouble.message}"),
+            correlation_id=self.correlation_id,
+        )
+        commit = Commit(ground.partition, ground.epoch, self.stream, self.version, execution=row)
+        return Step(commit, stuck=self._trouble)
+
+    def handle(self, item: Item) -> Step:
+        """Tell whoever asks that it can't be done here and now."""
+        content = item.content
+        match content:
+            case Start() | Send() | Ask() | AwaitResult() | Cancel() | Terminate():
+                return refusal(item, self._reply())
+            case TaskOutcome() | ChildOutcome() | TimerDue() | LocalDone() | Wake():
+                return Step()
+            case _:
+                assert_never(content)
+
+    def local_calls(self) -> list[LocalCall]:
+        """Give none: nothing runs."""
+        return []
+
+    def open_tasks(self) -> list[str]:
+        """Give none: nobody here can tell."""
+        return []
+
+    def dispose(self) -> None:
+        """Nothing to release."""
+
+    def _reply(self) -> Reply:
+        if self.exists:
+            return Reply(Status.STUCK, error=self._trouble)
+        return error_reply(
+            Status.INVALID, UnknownName(f"no actor type is named {self._kind.name!r}; known: {self._kind.known}")
+        )
