@@ -8,6 +8,7 @@ from actors.app import App
 from actors.errors import (
     ActorsError,
     Bug,
+    CallFailed,
     ChildFailed,
     DefinitionError,
     Failure,
@@ -37,6 +38,7 @@ __all__ = [
     "ActorsError",
     "App",
     "Bug",
+    "CallFailed",
     "ChildFailed",
     "DefinitionError",
     "Failure",

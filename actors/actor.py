@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Protocol
 
 from actors.names import split_stream
+from actors.reference import Speaker
 from actors.snapshot import Snapshots
 
 
@@ -18,7 +19,7 @@ class Emitter(Protocol):
         ...
 
 
-class Actor:
+class Actor(Speaker):
     """Base of actors. Annotate `state` with a type that can be made without arguments (a `msgspec.Struct` or a
     dataclass with defaults), and write `@command`, `@event` and `@query` methods.
 

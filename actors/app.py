@@ -37,6 +37,7 @@ class App:
                 raise DefinitionError(f"two tasks are named {function.name}; give one of them `name=`")
             self.tasks[function.name] = function
         for kind in self.types.values():
+            kind.siblings = self.types
             if isinstance(kind, WorkflowType):
                 for version in kind.versions.values():
                     version.tasks, version.siblings = self.tasks, self.types

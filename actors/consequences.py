@@ -10,8 +10,10 @@ from actors.journal import (
     ChildCompleted,
     ChildFailed,
     ChildStarted,
+    CommandAnswered,
     CommandCompleted,
     CommandFailed,
+    CommandSent,
     JournalEvent,
     RunCancelled,
     RunCompleted,
@@ -44,6 +46,16 @@ def _child_started(turn: Turn, event: ChildStarted, _: Ledger) -> None:
 
 def _child_ended(turn: Turn, event: ChildCompleted | ChildFailed, _: Ledger) -> None:
     turn.tasks_closed.append(event.child)
+
+
+def _command_sent(turn: Turn, event: CommandSent, _: Ledger) -> None:
+    if turn.sent is None:
+        turn.sent = []
+    turn.sent.append(event)
+
+
+def _command_answered(turn: Turn, event: CommandAnswered, _: Ledger) -> None:
+    turn.tasks_closed.append(event.command)
 
 
 def _timer_set(turn: Turn, event: TimerSet, _: Ledger) -> None:
@@ -95,6 +107,8 @@ CONSEQUENCES: dict[type[JournalEvent], Callable[[Turn, Any, Ledger], None]] = {
     ChildStarted: _child_started,
     ChildCompleted: _child_ended,
     ChildFailed: _child_ended,
+    CommandSent: _command_sent,
+    CommandAnswered: _command_answered,
     TimerSet: _timer_set,
     TimerFired: _timer_fired,
     CommandCompleted: _command_completed,

@@ -32,6 +32,7 @@ class _Definition:
             raise DefinitionError(f"{self.name!r} can't name an actor type: use letters, digits, _ or -, at most 64")
         self.commands: dict[str, Handler] = handlers(cls, self.name, "command")
         self.queries: dict[str, Handler] = handlers(cls, self.name, "query")
+        self.siblings: Mapping[str, ActorType | WorkflowType] = {}  # whom its code may turn to; the app fills it in
 
     def command(self, name: str) -> Handler:
         """Find a command; raises `UnknownName` that lists the ones there are."""
@@ -58,7 +59,6 @@ class WorkflowType(_Definition):
         validators = marked(cls, "validator")
         check_purity(cls, Workflow, self.name, ("__init__", "run", *self.commands, *validators, *self.queries))
         self.tasks: dict[str, Task[..., Any]] = {}  # what its code may call; the app fills it in
-        self.siblings: Mapping[str, ActorType | WorkflowType] = {}  # what it may start, likewise
         self.run_signature = Signature(run, f"{self.name}.run", skip_first=True)
         self.version = _version(cls, self.name)
         self.versions: dict[int, WorkflowType] = {self.version: self}  # all that the app has, this one included

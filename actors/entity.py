@@ -8,7 +8,7 @@ emitted events before it raised makes the activation `dirty`: it has to be dropp
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from msgspec import Raw
 
@@ -17,7 +17,9 @@ from actors.codec import builtins, encode
 from actors.definition import ActorType
 from actors.errors import Bug, DefinitionError, Failure, Nondeterminism, SnapshotRefused
 from actors.failures import describe, error_info
+from actors.journal import CommandSent, JournalEvent, decode_event, encode_event
 from actors.reading import only_reading
+from actors.sending import LastCommands, letter
 from actors.turn import Answer, HistoryEvent, NewRecord, Outcome, Turn
 
 
@@ -30,6 +32,9 @@ class Entity:
         self.dirty = False
         self._instance = kind.create(self)
         self._emitted: list[NewRecord] | None = None  # None: no command is running, or an event is being applied
+        self._sent: list[CommandSent] | None = None  # by the command that is running
+        self._said = LastCommands()
+        self._now = 0.0  # of the command that is running
         self._failed: Exception | None = None  # an @event method raised: its command can't succeed any more
 
     @property
@@ -63,6 +68,9 @@ class Entity:
         handlers = self.kind.events
         for recorded in history:
             handler = handlers.get(recorded.type)
+            if handler is None and recorded.type == "CommandSent":
+                yield self._told_before(recorded)
+                continue
             if handler is None:
                 raise Nondeterminism(
                     self.stream,
@@ -96,8 +104,22 @@ class Entity:
         except Exception as error:
             raise Bug(f"{self.stream}: the validator of {name} raised {describe(error)}") from error
 
-    def command(self, id: str, name: str, input: Raw) -> Turn:
+    def _told_before(self, recorded: HistoryEvent) -> JournalEvent | None:
+        """Pass over a command that was told another actor: it is no part of the state."""
+        event = decode_event(recorded.type, recorded.data)
+        if isinstance(event, CommandSent):
+            self._said.note(event, recorded.recorded_at.timestamp())
+        self.version = recorded.version
+        return event
+
+    def command(self, id: str, name: str, input: Raw, at: float = 0.0) -> Turn:
         """Handle a command whose name and arguments were checked with `kind.commands`.
+
+        Args:
+            id: the command's.
+            name: the handler's.
+            input: the arguments.
+            at: the time now, in seconds since the epoch.
 
         Raises:
             Bug: the handler raised something undeclared; the activation may be dirty.
@@ -105,7 +127,7 @@ class Entity:
         handler = self.kind.command(name)
         arguments = handler.signature.decode(input)
         emitted: list[NewRecord] = []
-        self._emitted, self._failed = emitted, None
+        self._emitted, self._failed, self._sent, self._now = emitted, None, None, at
         try:
             result = handler.function(self._instance, **arguments)
             if self._failed is not None:  # and the command caught it, but replay would not
@@ -120,7 +142,7 @@ class Entity:
         finally:
             self._emitted = None
         self.version += len(emitted)
-        return Turn(events=emitted, answers=[Answer(id, outcome)])
+        return Turn(events=emitted, answers=[Answer(id, outcome)], sent=self._sent)
 
     def emit(self, event: object) -> None:
         """Record and apply an event; see `actors.Actor.emit`."""
@@ -144,6 +166,30 @@ class Entity:
             raise
         finally:
             self._emitted = emitted
+
+    def tell_actor(
+        self, actor: type | str, id: str, command: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        """Give another actor a command, with this one's events; see `actors.reference`.
+
+        It is an event of the stream, and its number is that event's version.
+        """
+        if self._emitted is None or "CommandSent" in self.kind.events:
+            raise DefinitionError(
+                f"{self.kind.name}: tell belongs into a @command; queries and @event methods only read"
+                if self._emitted is None
+                else f"{self.kind.name} has an event of its own named CommandSent, as told commands are; rename it"
+            )
+        checked = letter(self.kind.siblings, actor, id, command, args, kwargs)
+        sent = self._said.next(checked, self.version + len(self._emitted) + 1, self._now, told=True)
+        self._emitted.append(NewRecord("CommandSent", encode_event(sent)))
+        self._sent = [*(self._sent or ()), sent]
+
+    def call_actor(self, *_: Any) -> NoReturn:
+        """Refuse to wait for an answer."""
+        raise DefinitionError(
+            f"{self.kind.name}: only an `async def` command can await another actor; or use self.tell"
+        )
 
     def query(self, name: str, input: Raw) -> bytes:
         """Answer a query; raises like `Execution.query`."""

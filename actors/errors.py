@@ -18,6 +18,7 @@ Failure                    base of an application's own declared failures
 ├── Rejected               a command or a start is refused for a business reason
 ├── TaskError              a task failed for good and was not declared in `raises=`
 ├── ChildFailed            a workflow that another workflow awaited has failed, or its id is taken
+├── CallFailed             a command that one actor gave another has failed, or was refused
 └── RunFailed              a workflow that a client awaited has failed
     ├── RunCancelled       it was cancelled
     └── RunTerminated      it was terminated
@@ -137,6 +138,18 @@ class ChildFailed(Failure):
     def __init__(self, child: str, type: str, message: str, details: Any = None) -> None:
         super().__init__(f"child {child} failed: {type}: {message}", details)
         self.child, self.type = child, type
+
+
+class CallFailed(Failure):
+    """A command that was given to another actor failed; `type` names the declared failure, `actor` the other's stream.
+
+    Or it was refused: `NotFound`, `AlreadyFinished`, `UnknownName`, `InvalidArguments`, `Conflict`, `CommandTooOld`, or
+    `Quarantined` when its handler kept crashing. A refused command has changed nothing.
+    """
+
+    def __init__(self, actor: str, command: str, type: str, message: str, details: Any = None) -> None:
+        super().__init__(f"{command} of {actor} failed: {type}: {message}", details)
+        self.actor, self.command, self.type = actor, command, type
 
 
 class RunFailed(Failure):

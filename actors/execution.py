@@ -30,6 +30,7 @@ from actors.journal import (
     CancelRequested,
     ChildCompleted,
     ChildFailed,
+    CommandAnswered,
     CommandReceived,
     ErrorInfo,
     Fact,
@@ -104,9 +105,11 @@ class Execution:
         """Create the instance. The arguments must have been checked with `kind.run_signature`, for else it gets stuck."""
         return self._take(RunStarted(input, command_id, caller, self.kind.version), at)
 
-    def command(self, id: str, name: str, input: Raw, at: float) -> Turn:
+    def command(
+        self, id: str, name: str, input: Raw, at: float, caller: Caller | None = None, *, told: bool = False
+    ) -> Turn:
         """Take a command. Its name and arguments must have been checked with `kind.commands`, unless it is parked."""
-        return self._take(CommandReceived(id, name, input, self.parked), at)
+        return self._take(CommandReceived(id, name, input, self.parked, caller, told), at)
 
     def cancel(self, id: str, reason: str, at: float) -> Turn:
         """Ask the code for its end, as `asyncio.Task.cancel` does; an empty turn when that was done, or it has ended."""
@@ -148,6 +151,13 @@ class Execution:
         if outcome.error is not None:
             return self._take(ChildFailed(child, outcome.error), at)
         return self._take(ChildCompleted(child, outcome.result or Raw(b"null")), at)
+
+    def command_answered(self, command: int, stream: str, outcome: Outcome, at: float) -> Turn:
+        """Take another actor's answer to a command; an empty turn when this stream owes no such answer."""
+        sent = self.ledger.sent.get(command)
+        if sent is None or sent.stream != stream or self.outcome is not None:
+            return Turn()
+        return self._take(CommandAnswered(command, outcome.result or Raw(b"null"), outcome.error), at)
 
     def timer_fired(self, number: int, at: float) -> Turn:
         """Take a timer that came due; an empty turn when nobody waits for it any more."""

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import UNSET, Raw, UnsetType
 
 from actors.codec import encode
-from actors.errors import ChildFailed, Failure, PayloadRefused, TaskError
+from actors.errors import CallFailed, ChildFailed, Failure, PayloadRefused, TaskError
 from actors.journal import ErrorInfo
 
 MAX_MESSAGE = 10_000
@@ -18,7 +18,7 @@ MAX_FRAMES = 30
 def error_info(error: BaseException) -> ErrorInfo:
     """Describe an exception. A declared failure carries its details; any other one says where it was raised."""
     if isinstance(error, Failure):
-        type_name = error.type if isinstance(error, TaskError | ChildFailed) else type(error).__name__
+        type_name = error.type if isinstance(error, TaskError | ChildFailed | CallFailed) else type(error).__name__
         return ErrorInfo(type_name, _message(error), _details(error.details))
     return ErrorInfo(type(error).__name__, _message(error), trace=_trace(error))
 
@@ -46,6 +46,11 @@ def cancelled(reason: str) -> ErrorInfo:
 def terminated(reason: str) -> ErrorInfo:
     """Describe the end of a run that was terminated."""
     return ErrorInfo("RunTerminated", f"the run was terminated: {reason or 'no reason was given'}")
+
+
+def call_failure(stream: str, command: str, info: ErrorInfo) -> CallFailed:
+    """Make the exception that code sees for a command of another actor that failed."""
+    return CallFailed(stream, command, info.type, info.message, info.details_value())
 
 
 def describe(error: BaseException) -> str:

@@ -34,7 +34,7 @@ class ErrorInfo(Struct, gc=False, omit_defaults=True, frozen=True):
 
 
 class Caller(Struct, gc=False, frozen=True):
-    """Who started a workflow from inside another one: the parent's stream, and the call's number in it."""
+    """Who started a workflow, or gave a command, from inside another instance: its stream, and the call's number there."""
 
     stream: str
     number: int
@@ -71,12 +71,17 @@ class RunStarted(Fact):
 
 
 class CommandReceived(Fact):
-    """A command was accepted; unchecked, if there was no code to say what it should be."""
+    """A command was accepted; unchecked, if there was no code to say what it should be.
+
+    From `caller`, if another instance gave it, which awaits no answer when it `told` it.
+    """
 
     id: str
     name: str
     input: Raw
     unchecked: bool = False
+    caller: Caller | None = None
+    told: bool = False
 
     def title(self) -> str:
         return f"CommandReceived({self.name})"
@@ -164,6 +169,17 @@ class ChildFailed(Fact):
         return f"ChildFailed(#{self.child}: {self.error.type})"
 
 
+class CommandAnswered(Fact):
+    """Another actor has handled a command that this one awaits: it gave a result, or an error."""
+
+    command: int
+    result: Raw = Raw(b"null")
+    error: ErrorInfo | None = None
+
+    def title(self) -> str:
+        return f"CommandAnswered(#{self.command}{'' if self.error is None else f': {self.error.type}'})"
+
+
 class Stuck(Fact):
     """The code could not go on because of a mistake in it. Facts are still recorded; no decisions are."""
 
@@ -239,6 +255,29 @@ class ValueRecorded(JournalEvent):
         return f"ValueRecorded(#{self.number})"
 
 
+class CommandSent(JournalEvent):
+    """The code gave another actor, `type/id`, a command; `told`: it awaits no answer.
+
+    `after` is the number of the last one to the same actor: that has to be there first.
+    """
+
+    command: int
+    type: str
+    id: str
+    name: str
+    input: Raw
+    told: bool = False
+    after: int | None = None
+
+    @property
+    def stream(self) -> str:
+        """The other actor's stream."""
+        return f"{self.type}/{self.id}"
+
+    def title(self) -> str:
+        return f"CommandSent(#{self.command} {self.stream} {self.name})"
+
+
 class CommandCompleted(JournalEvent):
     """A command's handler returned."""
 
@@ -292,7 +331,7 @@ _EVENTS: tuple[type[JournalEvent], ...] = (
     RunStarted, CommandReceived, TaskCompleted, TaskFailed, TaskAttemptFailed, TimerFired, Stuck, Resumed,
     TaskScheduled, TimerSet, CommandCompleted, CommandFailed, RunCompleted, RunFailed,
     ChildStarted, ChildCompleted, ChildFailed, Patched, ValueRecorded,
-    CancelRequested, RunTerminated, RunCancelled,
+    CancelRequested, RunTerminated, RunCancelled, CommandSent, CommandAnswered,
 )  # fmt: skip
 _DECODERS: dict[str, Callable[[bytes | Raw], JournalEvent]] = {
     event.__name__: plain_decoder(event) for event in _EVENTS

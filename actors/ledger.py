@@ -14,9 +14,11 @@ from actors.journal import (
     ChildCompleted,
     ChildFailed,
     ChildStarted,
+    CommandAnswered,
     CommandCompleted,
     CommandFailed,
     CommandReceived,
+    CommandSent,
     JournalEvent,
     Patched,
     Resumed,
@@ -61,8 +63,8 @@ class Ledger:
     """A fold over journal events. `version` counts all of them."""
 
     __slots__ = (
-        "cancel", "children", "commands", "ended", "outcome", "start", "stuck", "stuck_by", "tasks", "terminated",
-        "timers", "version",
+        "cancel", "children", "commands", "ended", "outcome", "sent", "start", "stuck", "stuck_by", "tasks",
+        "terminated", "timers", "version",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -72,6 +74,7 @@ class Ledger:
         self.ended: set[int] = set()  # local tasks with a recorded outcome; they have no TaskScheduled
         self.timers: dict[int, float] = {}  # number -> due
         self.children: dict[int, ChildStarted] = {}  # whose outcome is still to come, also when the run has ended
+        self.sent: dict[int, CommandSent] = {}  # to others, whose answer is still to come, as with children
         self.commands: dict[str, TakenCommand] = {}  # by command id
         self.cancel: CancelRequested | None = None  # the first, and the only one that counts
         self.terminated: RunTerminated | None = None
@@ -125,6 +128,15 @@ def _child_started(ledger: Ledger, event: ChildStarted) -> None:
 
 def _child_ended(ledger: Ledger, event: ChildCompleted | ChildFailed) -> None:
     ledger.children.pop(event.child, None)
+
+
+def _command_sent(ledger: Ledger, event: CommandSent) -> None:
+    if not event.told:
+        ledger.sent[event.command] = event
+
+
+def _command_answered(ledger: Ledger, event: CommandAnswered) -> None:
+    ledger.sent.pop(event.command, None)
 
 
 def _command_received(ledger: Ledger, event: CommandReceived) -> None:
@@ -187,6 +199,8 @@ _TAKE: dict[type[JournalEvent], Callable[[Ledger, Any], None]] = {
     ChildStarted: _child_started,
     ChildCompleted: _child_ended,
     ChildFailed: _child_ended,
+    CommandSent: _command_sent,
+    CommandAnswered: _command_answered,
     CommandReceived: _command_received,
     CommandCompleted: _command_completed,
     CommandFailed: _command_failed,

@@ -13,8 +13,8 @@ from typing import Any
 from msgspec import Raw
 
 from actors.errors import Failure
-from actors.failures import child_failure, failure
-from actors.journal import ChildStarted, ErrorInfo
+from actors.failures import call_failure, child_failure, failure
+from actors.journal import ChildStarted, CommandSent, ErrorInfo
 from actors.task import Task
 
 
@@ -81,3 +81,21 @@ class ChildCall(Operation):
     def failure(self, error: ErrorInfo) -> Failure:
         """Give a `ChildFailed`."""
         return child_failure(self.started.stream, error)
+
+
+class CommandCall(Operation):
+    """A command that another actor was given."""
+
+    __slots__ = ("sent",)
+
+    def __init__(self, sent: CommandSent, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(sent.command, loop)
+        self.sent = sent
+
+    def title(self) -> str:
+        """Name the other actor's stream and the command."""
+        return f"command #{self.number} {self.sent.stream} {self.sent.name}"
+
+    def failure(self, error: ErrorInfo) -> Failure:
+        """Give a `CallFailed`."""
+        return call_failure(self.sent.stream, self.sent.name, error)

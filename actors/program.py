@@ -14,18 +14,21 @@ from typing import Any, ClassVar
 
 from msgspec import Raw
 
-from actors.codec import decoder, encode
+from actors.codec import decode_any, decoder, encode
 from actors.definition import WorkflowType
 from actors.errors import Bug, DefinitionError, Failure, InvalidInput, NotDurable
 from actors.failures import cancelled, describe, error_info
+from actors.handlers import Handler
 from actors.journal import (
     CancelRequested,
     ChildCompleted,
     ChildFailed,
     ChildStarted,
+    CommandAnswered,
     CommandCompleted,
     CommandFailed,
     CommandReceived,
+    CommandSent,
     ErrorInfo,
     JournalEvent,
     Patched,
@@ -42,9 +45,10 @@ from actors.journal import (
 )
 from actors.loop import DurableLoop, DurableTimer
 from actors.names import stream_name
-from actors.operation import ChildCall, Operation, TaskCall
+from actors.operation import ChildCall, CommandCall, Operation, TaskCall
 from actors.precedents import Precedents
 from actors.reading import only_reading
+from actors.sending import LastCommands, letter
 from actors.signature import value_type
 from actors.task import Task
 from actors.turn import CANCELLED, LocalCall, LogLine, Outcome
@@ -60,7 +64,7 @@ class Program:
 
     __slots__ = (
         "_bug", "_cancel", "_decisions", "_diverged", "_handlers", "_patches", "_random", "_reading", "_run_outcome",
-        "_run_task", "asked",
+        "_run_task", "_said", "asked",
         "cleared", "instance", "kind", "local_calls", "logs", "loop", "new_local_calls", "open", "precedents",
         "replaying", "stream", "timers",
     )  # fmt: skip
@@ -88,6 +92,7 @@ class Program:
         self._run_outcome: Outcome | None = None
         self._bug: BaseException | None = None
         self._random: Random | None = None
+        self._said: LastCommands | None = None
 
     @property
     def random(self) -> Random:
@@ -253,6 +258,27 @@ class Program:
         self._decisions.append(ValueRecorded(number, value))
         return decoder(value_type(make) if type is None else type)(value)
 
+    async def call_actor(
+        self, actor: type | str, id: str, command: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Give another actor a command and await its answer; see `actors.reference`."""
+        if self.loop.is_closed():
+            raise GeneratorExit  # clean-up code of an instance that is being unloaded
+        handler, sent = self._send(actor, id, command, args, kwargs, told=False)
+        self.open[sent.command] = operation = CommandCall(sent, self.loop)
+        try:
+            answer = await operation.future
+            return decode_any(answer) if handler is None else handler.signature.decode_result(answer)
+        finally:
+            del self.open[sent.command]
+
+    def tell_actor(
+        self, actor: type | str, id: str, command: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        """Give another actor a command; see `actors.reference`."""
+        if not self.loop.is_closed():
+            self._send(actor, id, command, args, kwargs, told=True)
+
     def timer_set(self, timer: DurableTimer) -> int:
         """Keep a timer; see `actors.loop.Host`. One that is cancelled within its turn never existed."""
         self._decisions.append(timer)
@@ -268,6 +294,17 @@ class Program:
         """Take a line for the log; see `actors.workflow.Surroundings`."""
         if not self.replaying and not self.loop.is_closed():
             self.logs.append(LogLine(level, event, fields))
+
+    def _send(
+        self, actor: type | str, id: str, command: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, told: bool
+    ) -> tuple[Handler | None, CommandSent]:
+        checked = letter(self.kind.siblings, actor, id, command, args, kwargs)
+        self.asked = number = self.asked + 1
+        if self._said is None:
+            self._said = LastCommands()
+        sent = self._said.next(checked, number, self.loop.time(), told=told)
+        self._decisions.append(sent)
+        return checked.handler, sent
 
     # -- inside -------------------------------------------------------------------------------------------
 
@@ -341,6 +378,14 @@ class Program:
         if (operation := self.open.get(fact.child)) is not None:
             operation.fail(fact.error)
 
+    def _command_answered(self, fact: CommandAnswered) -> None:
+        if (operation := self.open.get(fact.command)) is None:
+            return
+        if fact.error is None:
+            operation.complete(fact.result)
+        else:
+            operation.fail(fact.error)
+
     def _timer_fired(self, fact: TimerFired) -> None:
         if (timer := self.timers.pop(fact.timer, None)) is not None:
             self.loop.fire(timer)
@@ -355,6 +400,7 @@ class Program:
         ChildCompleted: _child_completed,
         ChildFailed: _child_failed,
         CancelRequested: _cancel_requested,
+        CommandAnswered: _command_answered,
     }
 
     async def _run(self, started: RunStarted) -> None:

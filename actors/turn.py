@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from msgspec import Raw, Struct
 
-from actors.journal import ChildStarted, ErrorInfo, TaskScheduled
+from actors.journal import ChildStarted, CommandSent, ErrorInfo, TaskScheduled
 
 CANCELLED, TERMINATED = "cancelled", "terminated"
 
@@ -94,6 +94,7 @@ class Turn(Struct):
     answers: list[Answer] = []
     tasks: list[TaskScheduled] = []  # to hand to workers
     children: list[ChildStarted] | None = None  # to start; None: none, as in most turns
+    sent: list[CommandSent] | None = None  # commands for others, in order; None: none
     tasks_closed: list[int] = []  # nobody waits for these any more; a child that has ended is one of them
     local_calls: list[LocalCall] = []
     timers_set: list[TimerRow] = []

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 from uuid import UUID
 
 from actors.names import split_stream
+from actors.reference import Speaker
 
 if TYPE_CHECKING:
     from actors.loop import DurableLoop
@@ -70,7 +71,7 @@ class WorkflowLog:
         self._surroundings.log("error", event, fields)
 
 
-class Workflow:
+class Workflow(Speaker):
     """Base of workflows. Write `async def run(self, …)`, and `@command` and `@query` methods as needed.
 
     `run` is replayed from the journal, so it must do the same each time: work in the outside world goes into

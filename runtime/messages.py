@@ -62,6 +62,9 @@ class Send(Addressed, tag="command"):
     """Give an actor a command. `command_id` is the idempotency key.
 
     With `start`, the arguments of a workflow's run, an instance that is not there is started first.
+
+    One that another actor gives says so: `caller`; `told` when that awaits no answer; and `after`, the number of the
+    caller's command that has to be recorded before this one.
     """
 
     name: str
@@ -70,6 +73,9 @@ class Send(Addressed, tag="command"):
     sent_at: datetime | None = None
     reply_when: ReplyWhen = ReplyWhen.COMPLETED
     start: Raw | UnsetType = UNSET
+    caller: Caller | None = None
+    told: bool = False
+    after: int | None = None
 
 
 class Ask(Addressed, tag="query"):
@@ -117,7 +123,20 @@ class ChildOutcome(Addressed, tag="child_outcome"):
     error: ErrorInfo | None = None
 
 
-Inbound = Start | Send | Ask | AwaitResult | Cancel | Terminate | TaskOutcome | ChildOutcome
+class CommandOutcome(Addressed, tag="command_outcome"):
+    """What became of a command, told to the actor that gave it: operation `number` of it, the other actor's stream.
+
+    The receipt for one that was only `told` says nothing more.
+    """
+
+    number: int
+    actor: str
+    told: bool = False
+    result: Raw | UnsetType = UNSET
+    error: ErrorInfo | None = None
+
+
+Inbound = Start | Send | Ask | AwaitResult | Cancel | Terminate | TaskOutcome | ChildOutcome | CommandOutcome
 
 
 class TaskMessage(Struct, gc=False, omit_defaults=True, kw_only=True):
@@ -185,7 +204,7 @@ def decode_inbound(body: bytes) -> Inbound:
                 decode_any(message.input)
             if isinstance(message, Send) and isinstance(message.start, Raw):
                 decode_any(message.start)
-        case TaskOutcome() | ChildOutcome():
+        case TaskOutcome() | ChildOutcome() | CommandOutcome():
             if isinstance(message.result, Raw):
                 decode_any(message.result)
             if message.error is not None:

@@ -12,9 +12,12 @@ from actors.journal import (
     ChildCompleted,
     ChildFailed,
     ChildStarted,
+    CommandAnswered,
     CommandCompleted,
     CommandFailed,
     CommandReceived,
+    CommandSent,
+    ErrorInfo,
     RunCancelled,
     RunCompleted,
     RunFailed,
@@ -44,11 +47,21 @@ class Titles:
                 return event.type
             case TaskScheduled(task=number, name=name) | ChildStarted(child=number, stream=name):
                 self._names[number] = name
+            case CommandSent(command=number):
+                self._names[number] = f"{journal.stream} {journal.name}"
             case CommandReceived():
                 self._commands[journal.id] = journal.name
-            case TaskCompleted(name=None, task=number) | ChildCompleted(child=number):
+            case (
+                TaskCompleted(name=None, task=number)
+                | ChildCompleted(child=number)
+                | CommandAnswered(command=number, error=None)
+            ):
                 return f"{event.type}(#{number} {self._names.get(number, '')})"
-            case TaskFailed(name=None, task=number, error=error) | ChildFailed(child=number, error=error):
+            case (
+                TaskFailed(name=None, task=number, error=ErrorInfo() as error)
+                | ChildFailed(child=number, error=ErrorInfo() as error)
+                | CommandAnswered(command=number, error=ErrorInfo() as error)
+            ):
                 return f"{event.type}(#{number} {self._names.get(number, '')}: {error.type})"
             case TaskAttemptFailed():
                 name = self._names.get(journal.task, "")
@@ -119,4 +132,5 @@ def open_work(events: Sequence[RecordedEvent]) -> list[str]:
         f"timer #{number}, due {datetime.fromtimestamp(due, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
         for number, due in ledger.timers.items()
     ]
-    return tasks + children + timers
+    calls = [f"command #{number} {sent.stream} {sent.name}" for number, sent in ledger.sent.items()]
+    return tasks + children + calls + timers

@@ -26,17 +26,19 @@ import structlog
 from actors import Bug, SnapshotRefused
 from actors.definition import AbsentType, ActorType, WorkflowType
 from actors.failures import error_info
-from actors.journal import ErrorInfo
+from actors.journal import Caller, ErrorInfo
 from eventstore import (
     Commit,
     InboxMark,
     LoadedStream,
     LoadRequest,
+    OutboxMessage,
     StaleEpoch,
     StoreError,
     StoreUnavailable,
     UnserialisableInput,
 )
+from runtime.hosting.calls import answer_message, mark_of, outcome_of
 from runtime.hosting.entity import EntityBehaviour
 from runtime.hosting.ground import answers
 from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
@@ -116,7 +118,13 @@ class Activation:
 
     def load_request(self) -> LoadRequest:
         """Say what to read: the stream, and which of the waiting commands were handled before."""
-        ids = [item.content.command_id for item in self.mailbox if isinstance(item.content, Send)]
+        ids: list[str] = []
+        for item in self.mailbox:
+            if isinstance(content := item.content, Send):
+                ids.append(content.command_id)
+                if content.caller is not None and content.after is not None:
+                    ids.append(Caller(content.caller.stream, content.after).key)
+                    item.looked = True
         # Whether an actor can be folded is judged by its events alone.
         whole = self.is_absent or self.stream in self.host.stuck
         return LoadRequest(self.stream, ids, after=0 if whole else None)
@@ -214,6 +222,9 @@ class Activation:
             log.exception("message could not be handled", actor=self.stream)
             self._crashed(item, error_info(error))
             return
+        if step.look:
+            self._reload([item], error=None)
+            return
         self._submit(step, item)
         if self.behaviour.dirty:
             self._reload([], error=None)
@@ -245,12 +256,25 @@ class Activation:
         )
         reply = Reply(Status.QUARANTINED, error=note)
         marks: list[InboxMark] = []
+        outbox: list[OutboxMessage] = []
         if isinstance(item.content, TimerDue):
             self.host.timers.cleared([item.content.timer])  # its row is still there: the next sweep takes it up again
         if isinstance(item.content, Send) and isinstance(self.behaviour, EntityBehaviour):
             marks = self.behaviour.quarantined(item.content, reply)
+        if isinstance(item.content, Send) and (caller := item.content.caller) is not None:
+            if isinstance(self.behaviour, EntityBehaviour) and not marks:
+                self._done(Step(), item)  # an actor that can't be rebuilt; the command comes again
+                return
+            marks = marks or [mark_of(item.content, reply)]
+            outbox = [answer_message(item.content, caller, outcome_of(reply), self.host.ground.partitions)]
         self.host.quarantine.put(
-            item, reason, stream=self.stream, version=self.behaviour.version, marks=marks, replies=answers(item, reply)
+            item,
+            reason,
+            stream=self.stream,
+            version=self.behaviour.version,
+            marks=marks,
+            outbox=outbox,
+            replies=answers(item, reply),
         )
 
     # -- durable, or not ----------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ from actors.names import split_stream
 from actors.turn import Outcome
 from eventstore import OutboxMessage
 from runtime.hosting.replies import NULL
-from runtime.messages import ChildOutcome, Inbound, Start, decode_inbound, encode_message
+from runtime.messages import ChildOutcome, CommandOutcome, Inbound, Send, Start, decode_inbound, encode_message
 from runtime.routing import partition_of
 from runtime.transport.port import Destination
 
@@ -70,9 +70,14 @@ def outcome_message(
         result=(outcome.result or NULL) if outcome.error is None else UNSET,
         error=outcome.error,
     )
-    row = f"{_OUTCOME}{child}={caller.key}"
+    row = row_of_outcome(child, caller)
     partition = partition_of(caller.stream, partitions)
     return OutboxMessage(row, Destination.COMMANDS, str(partition), encode_message(told), correlation_id)
+
+
+def row_of_outcome(stream: str, caller: Caller) -> str:
+    """Give the id of the row that tells a caller what became of its call, to a child or with a command."""
+    return f"{_OUTCOME}{stream}={caller.key}"
 
 
 def is_done_when_confirmed(message: OutboxMessage) -> bool:
@@ -81,25 +86,30 @@ def is_done_when_confirmed(message: OutboxMessage) -> bool:
 
 
 def restart_after(message: OutboxMessage, now: datetime, least: timedelta) -> timedelta:
-    """Say how long to wait for a child's outcome before its Start is published again: as long as it has been asked for.
+    """Say how long to wait for an outcome before a child's Start, or a command, is published again: as long as before.
 
     So the pauses double, from `least` up to `MOST_BETWEEN`, and no count of attempts needs to be kept.
     """
-    start = decode_inbound(message.body)
-    asked_at = start.asked_at if isinstance(start, Start) else None
+    match decode_inbound(message.body):
+        case Start(asked_at=asked_at) | Send(sent_at=asked_at):
+            pass
+        case _:
+            asked_at = None
     return least if asked_at is None else max(least, min(now - asked_at, MOST_BETWEEN))
 
 
-def check_caller(start: Start, caller: Caller) -> None:
-    """See that a Start is what a workflow sends; raises `InvalidInput`."""
+def check_caller(message: Start | Send, caller: Caller) -> None:
+    """See that a Start or a command is what an instance sends; raises `InvalidInput`."""
     split_stream(caller.stream)
-    if not 1 <= caller.number <= _MOST_OPERATIONS or start.command_id != caller.key:
+    if not 1 <= caller.number <= _MOST_OPERATIONS or message.command_id != caller.key:
         raise InvalidInput(
-            f"caller {caller.key} and command_id {start.command_id!r} do not belong together; "
-            "leave `caller` out: only workflows that start others have one"
+            f"caller {caller.key} and command_id {message.command_id!r} do not belong together; "
+            "leave `caller` out: only instances that turn to others have one"
         )
 
 
 def comes_again(content: Inbound) -> bool:
     """Say whether a message that can't be taken is published again by who is responsible: then it need not be kept."""
-    return isinstance(content, ChildOutcome) or (isinstance(content, Start) and content.caller is not None)
+    if isinstance(content, ChildOutcome | CommandOutcome):
+        return True
+    return isinstance(content, Start | Send) and content.caller is not None

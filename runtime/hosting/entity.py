@@ -15,10 +15,11 @@ from actors import Bug, Failure, InvalidInput, Nondeterminism, SnapshotRefused
 from actors.definition import ActorType
 from actors.entity import Entity
 from actors.failures import error_info
-from actors.journal import ErrorInfo
+from actors.journal import Caller, ErrorInfo
 from actors.turn import LocalCall, Turn
 from eventstore import Commit, InboxMark, LoadedStream, NewEvent
 from eventstore import Execution as ExecutionRow
+from runtime.hosting.calls import answer_message, command_message, denial, outcome_of, wanted_before
 from runtime.hosting.ground import Ground, answers, fingerprint, refusal, storable
 from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
 from runtime.hosting.replies import repeated, reply_for
@@ -28,12 +29,14 @@ from runtime.messages import (
     AwaitResult,
     Cancel,
     ChildOutcome,
+    CommandOutcome,
     Reply,
     Send,
     Start,
     Status,
     TaskOutcome,
     Terminate,
+    decode_reply,
     encode_message,
     error_reply,
 )
@@ -123,7 +126,8 @@ class EntityBehaviour:
         content = item.content
         match content:
             case Send():
-                return self._command(item, content)
+                caller = content.caller
+                return self._command(item, content) if caller is None else self._call(item, content, caller)
             case Ask():
                 return self._ask(item, content)
             case Start() | AwaitResult() | Cancel() | Terminate():
@@ -132,7 +136,7 @@ class EntityBehaviour:
                     f"{self._kind.name} is an actor: it is not started and has no result; send it a command",
                 )
                 return refusal(item, Reply(Status.INVALID, error=note))
-            case TaskOutcome() | ChildOutcome() | TimerDue() | LocalDone() | Wake():
+            case TaskOutcome() | ChildOutcome() | CommandOutcome() | TimerDue() | LocalDone() | Wake():
                 return Step()
             case _:
                 assert_never(content)
@@ -157,6 +161,31 @@ class EntityBehaviour:
             return []
         return [InboxMark(message.command_id, fingerprint(message.name, message.input), encode_message(reply))]
 
+    def _call(self, item: Item, message: Send, caller: Caller) -> Step:
+        """Take a command that another actor gives: whatever becomes of it is recorded, and told."""
+        ground = self._ground
+        if (mark := self._inbox.get(message.command_id)) is not None:
+            reply = decode_reply(mark.reply)
+            if mark.digest != fingerprint(message.name, message.input):
+                reply = _conflict(message)
+            commit = Commit(ground.partition, ground.epoch, self.stream, self.version)
+            commit.outbox = [answer_message(message, caller, outcome_of(reply), ground.partitions)]
+            return Step(commit)
+        if self._trouble is not None:
+            return Step()  # it comes again, ever more rarely
+        before = wanted_before(message, ground)
+        if before is not None and before not in self._inbox:
+            return Step(look=not item.looked)
+        step = self._command(item, message)
+        if step.denied is not None:
+            step = denial(message, caller, step.denied, ground, self.version)
+            if step.commit is not None:
+                self._remember(step.commit.inbox[0])
+        elif step.commit is not None:
+            reply = decode_reply(step.commit.inbox[0].reply)
+            step.commit.outbox.append(answer_message(message, caller, outcome_of(reply), ground.partitions))
+        return step
+
     def _command(self, item: Item, message: Send) -> Step:
         if (mark := self._inbox.get(message.command_id)) is not None:
             return self._repeat(item, message, mark)
@@ -166,18 +195,18 @@ class EntityBehaviour:
             return Step(replies=answers(item, Reply(Status.STUCK, error=self._trouble)))
         if (refused := self._refusal(message)) is not None:
             return refusal(item, refused)
-        turn = self._entity.command(message.command_id, message.name, message.input)
+        now = self._ground.clock.now()
+        turn = self._entity.command(message.command_id, message.name, message.input, now.timestamp())
         reply = encode_message(reply_for(turn.answers[0].outcome))
         mark = InboxMark(message.command_id, fingerprint(message.name, message.input), reply)
         self._remember(mark)
         self.correlation_id = message.correlation_id or message.command_id
-        return Step(commit=self._commit(turn, mark), replies=answers(item, repeated(message, reply)))
+        return Step(commit=self._commit(turn, mark, now), replies=answers(item, repeated(message, reply)))
 
     def _repeat(self, item: Item, message: Send, mark: InboxMark) -> Step:
         if mark.digest == fingerprint(message.name, message.input):
             return Step(replies=answers(item, repeated(message, mark.reply)))
-        note = ErrorInfo("Conflict", f"command id {message.command_id} was used for other input; use another id")
-        return refusal(item, Reply(Status.CONFLICT, error=note))
+        return refusal(item, _conflict(message))
 
     def _refusal(self, message: Send) -> Reply | None:
         if isinstance(message.start, Raw):
@@ -214,10 +243,11 @@ class EntityBehaviour:
         if len(self._inbox) > REMEMBERED:
             del self._inbox[next(iter(self._inbox))]
 
-    def _commit(self, turn: Turn, mark: InboxMark) -> Commit:
-        ground, now = self._ground, self._ground.clock.now()
+    def _commit(self, turn: Turn, mark: InboxMark, now: datetime) -> Commit:
+        ground = self._ground
         expected = self._entity.version - len(turn.events)
         self._snapshots.count(turn.events)
+        sent = turn.sent or ()
         return Commit(
             partition=ground.partition,
             epoch=ground.epoch,
@@ -230,6 +260,7 @@ class EntityBehaviour:
                 for record in turn.events
             ],
             inbox=[mark],
+            outbox=[command_message(self.stream, each, ground.partitions, self.correlation_id, now) for each in sent],
             snapshot=self._snapshots.take(self._entity) if turn.events else None,
             execution=self._listing(now) if expected == 0 and turn.events else None,
         )
@@ -245,3 +276,8 @@ class EntityBehaviour:
         row = ExecutionRow(status, started_at, now, error=error, correlation_id=self.correlation_id)
         version = loaded.events[-1].version if loaded.events else 0
         return Commit(ground.partition, ground.epoch, self.stream, version, execution=row)
+
+
+def _conflict(message: Send) -> Reply:
+    note = ErrorInfo("Conflict", f"command id {message.command_id} was used for other input; use another id")
+    return Reply(Status.CONFLICT, error=note)

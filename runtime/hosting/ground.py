@@ -92,6 +92,8 @@ def refusal(item: Item, reply: Reply) -> Step:
     if item.reply_to is not None:
         return Step(replies=answers(item, reply))
     content = item.content
+    if isinstance(content, Send) and content.caller is not None:
+        return Step(denied=reply)
     if isinstance(content, Send | Cancel | Terminate) or (isinstance(content, Start) and content.caller is None):
         return Step(refused=reply.error)
     return Step()

@@ -14,16 +14,18 @@ from functools import partial
 import structlog
 
 from actors import InvalidInput
-from actors.journal import ErrorInfo
+from actors.journal import Caller, ErrorInfo
 from actors.names import split_stream, stream_name
 from eventstore import (
     Commit,
+    OutboxMessage,
     Redelivery,
     StaleEpoch,
     TimerKey,
 )
 from runtime.clock import monotonic
 from runtime.hosting.activation import Activation, TurnUnit
+from runtime.hosting.calls import answer_message, outcome_of
 from runtime.hosting.children import check_caller, comes_again
 from runtime.hosting.ground import Ground, answers, fingerprint
 from runtime.hosting.item import Item, Step, TimerDue, Wake
@@ -40,7 +42,9 @@ from runtime.hosting.timers import WINDOW, Timers
 from runtime.messages import (
     Cancel,
     ChildOutcome,
+    CommandOutcome,
     Inbound,
+    Reply,
     Send,
     Start,
     Status,
@@ -73,7 +77,7 @@ class PartitionHost:
         self.outbox = Outbox(self.partition, ground.clock, services.publisher, services.republish_after, schedule)
         self.timers = Timers(self.partition, ground.clock, schedule, self._fire)
         self._commits = OwnCommits(services.committer, ground.clock, schedule, self.fenced)
-        self.quarantine = Quarantine(services, ground, self._commits)
+        self.quarantine = Quarantine(services, ground, self._commits, self.outbox.publish)
         self._marking = False
         self.dropped = False
         self.sweep_soon = False  # before it is time: something is in doubt, or the last sweep did not see everything
@@ -83,6 +87,7 @@ class PartitionHost:
 
     def deliver(self, delivery: Delivery, subscription: Subscription, handled: asyncio.Event | None = None) -> None:
         """Take a message from the partition's queue."""
+        content: Inbound | None = None
         try:
             content = decode_inbound(delivery.body)
             _check_ids(content)
@@ -93,11 +98,28 @@ class PartitionHost:
                     handled.set()
                 return
         except InvalidInput as error:
-            self._refuse(delivery, subscription, error)
+            self._refuse(content, delivery, subscription, error)
             if handled is not None:
                 handled.set()
             return
-        self.receive(stream, Item(content, delivery, subscription, handled=handled))
+        if isinstance(content, CommandOutcome) and content.told:
+            self._receipt(content, delivery, subscription, handled)
+        else:
+            self.receive(stream, Item(content, delivery, subscription, handled=handled))
+
+    def _receipt(
+        self, content: CommandOutcome, delivery: Delivery, subscription: Subscription, handled: asyncio.Event | None
+    ) -> None:
+        """Close the row of a command that was told: the other side has it, and the one that gave it need not know."""
+        row = Caller(content.stream, content.number).key
+
+        def durable() -> None:
+            self.outbox.closed([row])
+            subscription.ack(delivery)
+            if handled is not None:
+                handled.set()
+
+        self._commits.submit(Commit(self.partition, self.ground.epoch, outbox_remove=[row]), durable)
 
     def receive(self, stream: str, item: Item) -> None:
         """Hand an item to its actor, which is loaded if need be."""
@@ -132,7 +154,19 @@ class PartitionHost:
             return
         reply = error_reply(Status.QUARANTINED, ErrorInfo("Quarantined", reason))
         item = Item(Wake(type="", id=""), delivery, subscription, attempts)
-        self.quarantine.put(item, reason, replies=answers(item, reply), lost=lost)
+        self.quarantine.put(
+            item, reason, outbox=self._tell_caller(delivery, reply), replies=answers(item, reply), lost=lost
+        )
+
+    def _tell_caller(self, delivery: Delivery, reply: Reply) -> list[OutboxMessage]:
+        """Make the message that tells the actor that gave a command; none when no actor did."""
+        try:
+            content = decode_inbound(delivery.body)
+        except InvalidInput:
+            return []
+        if not isinstance(content, Send) or content.caller is None:
+            return []
+        return [answer_message(content, content.caller, outcome_of(reply), self._services.partitions)]
 
     async def repeat_answer(self, delivery: Delivery, subscription: Subscription) -> bool:
         """Answer a command that an actor has handled before from its inbox, and run nothing; say whether that was so.
@@ -154,8 +188,13 @@ class PartitionHost:
         subscription.ack(delivery)
         return True
 
-    def _refuse(self, delivery: Delivery, subscription: Subscription, error: InvalidInput) -> None:
+    def _refuse(
+        self, content: Inbound | None, delivery: Delivery, subscription: Subscription, error: InvalidInput
+    ) -> None:
         log.warning("message refused", partition=self.partition, error=str(error))
+        if isinstance(content, Send) and content.caller is not None:
+            self._refuse_call(content, content.caller, delivery, subscription, error)
+            return
         item = Item(Wake(type="", id=""), delivery, subscription)
         if (who := item.reply_to) is not None:
             self._services.reply([who.message(error_reply(Status.INVALID, error))])
@@ -164,6 +203,25 @@ class PartitionHost:
             subscription.ack(delivery)  # its task or child is still in the outbox, and is published again
         else:
             self.quarantine.put(item, f"{type(error).__name__}: {error}")
+
+    def _refuse_call(
+        self, content: Send, caller: Caller, delivery: Delivery, subscription: Subscription, error: InvalidInput
+    ) -> None:
+        """Tell another actor that there is no such type here. A forged caller hears nothing: it may be no stream at all."""
+        try:
+            check_caller(content, caller)
+        except InvalidInput:
+            subscription.ack(delivery)
+            return
+        told = answer_message(
+            content, caller, outcome_of(error_reply(Status.INVALID, error)), self._services.partitions
+        )
+
+        def durable() -> None:
+            self.outbox.publish(told)
+            subscription.ack(delivery)
+
+        self._commits.submit(Commit(self.partition, self.ground.epoch, outbox=[told]), durable)
 
     # -- what activations ask -------------------------------------------------------------------------------------
 
@@ -357,10 +415,10 @@ def _last_used(activation: Activation) -> float:
 
 
 def _check_ids(content: Inbound) -> None:
-    if isinstance(content, Start) and content.caller is not None:
+    if isinstance(content, Start | Send) and content.caller is not None:
         check_caller(content, content.caller)
         return  # what a stream's name is made into may be longer than what people choose
-    if isinstance(content, TaskOutcome | ChildOutcome):
+    if isinstance(content, TaskOutcome | ChildOutcome | CommandOutcome):
         return
     if isinstance(content, Send | Start | Cancel | Terminate):
         _check_id("command_id", content.command_id)

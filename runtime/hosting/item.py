@@ -15,6 +15,7 @@ from runtime.messages import (
     AwaitResult,
     Cancel,
     ChildOutcome,
+    CommandOutcome,
     Reply,
     Send,
     Start,
@@ -45,7 +46,18 @@ class Wake(Addressed, tag=False):
 
 
 Content = (
-    Start | Send | Ask | AwaitResult | Cancel | Terminate | TaskOutcome | ChildOutcome | TimerDue | LocalDone | Wake
+    Start
+    | Send
+    | Ask
+    | AwaitResult
+    | Cancel
+    | Terminate
+    | TaskOutcome
+    | ChildOutcome
+    | CommandOutcome
+    | TimerDue
+    | LocalDone
+    | Wake
 )
 
 
@@ -68,6 +80,7 @@ class Item(Struct, eq=False):
     delivery: Delivery | None = None
     subscription: Subscription | None = None  # whom to tell that it is handled
     attempts: int = 0
+    looked: bool = False  # the log was asked whether it holds the command, and the one before it
     handled: asyncio.Event | None = None  # set when it is durably handled or put aside
 
     @property
@@ -88,6 +101,8 @@ class Step(Struct):
     local_calls: list[LocalCall] = []
     logs: list[LogLine] = []
     later: list[OutboxMessage] = []  # to publish again at their `due_at`
-    refused: ErrorInfo | None = None  # nobody to tell: put the message aside
+    refused: ErrorInfo | None = None  # nobody to tell: put the message aside, with the commit if there is one
+    denied: Reply | None = None  # why a caller's command can't be taken: its behaviour records that
+    look: bool = False  # not handled: the log has to be asked first
     stuck: ErrorInfo | None = None
     resumed: bool = False

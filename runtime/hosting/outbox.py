@@ -146,6 +146,8 @@ class Outbox:
             page = await store.outbox(self._partition, until=now + window, limit=limit)
         finally:
             self._news = None
+        # What one stream asked for goes out in the order of its numbers: `#9` before `#10`.
+        page.sort(key=lambda message: (message.due_at is not None, len(message.id), message.id))
         for message in page:
             if message.id in self._sent or message.id in self._planned or message.id in news:
                 continue  # what this memory knows, or knew while the row was read, is newer than the row

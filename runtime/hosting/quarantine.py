@@ -7,7 +7,7 @@ from functools import partial
 
 import structlog
 
-from eventstore import Commit, InboxMark, Quarantined
+from eventstore import Commit, InboxMark, OutboxMessage, Quarantined
 from runtime.hosting.ground import Ground, storable
 from runtime.hosting.item import Item
 from runtime.hosting.own_commits import OwnCommits
@@ -20,8 +20,10 @@ log = structlog.get_logger("perdure.quarantine")
 class Quarantine:
     """Puts messages of one partition aside. The delivery is acked, and its sender told, once that is durable."""
 
-    def __init__(self, services: Services, ground: Ground, commits: OwnCommits) -> None:
-        self._services, self._ground, self._commits = services, ground, commits
+    def __init__(
+        self, services: Services, ground: Ground, commits: OwnCommits, publish: Callable[[OutboxMessage], None]
+    ) -> None:
+        self._services, self._ground, self._commits, self._publish = services, ground, commits, publish
         self._strays: dict[int, tuple[Item, Callable[[], None]]] = {}  # of no partition, and not durable yet
 
     def put(
@@ -32,6 +34,7 @@ class Quarantine:
         stream: str = "",
         version: int = 0,
         marks: list[InboxMark] | None = None,
+        outbox: list[OutboxMessage] | None = None,
         replies: list[Message] | None = None,
         lost: Callable[[], None] | None = None,
     ) -> None:
@@ -43,6 +46,7 @@ class Quarantine:
             stream: whom it was for, and
             version: that stream's version, where `marks` go with it.
             marks: inbox marks that give its repetitions the same answer.
+            outbox: messages that tell its caller, if another actor gave it.
             replies: what to tell its sender.
             lost: called when the partition was lost before it was durable, for a message that is not the partition's
                 own: nobody else would see to it.
@@ -63,13 +67,22 @@ class Quarantine:
             self._strays[id(item)] = (item, lost)
         partition, epoch = self._ground.partition, self._ground.epoch
         durable = partial(self._durable, item, record, stream, replies or [], stray=lost is not None)
+        outbox = outbox or []
         alone = Commit(partition, epoch, quarantine=[record])
+
+        def told() -> None:
+            durable()
+            for message in outbox:
+                self._publish(message)
+
         if not marks:
-            self._commits.submit(alone, durable)
+            alone.outbox = outbox
+            self._commits.submit(alone, told)
             return
-        marked = Commit(partition, epoch, stream, version, inbox=marks, quarantine=[record])
-        # Refused: the stream moved on, or a repetition was marked first. Then it is put aside without a mark.
-        self._commits.submit(marked, durable, refused=partial(self._commits.submit, alone, durable))
+        marked = Commit(partition, epoch, stream, version, inbox=marks, outbox=outbox, quarantine=[record])
+        # Refused: the stream moved on, or a repetition was marked first. Then it is put aside without a mark, and
+        # without an outcome: one that another actor gave comes again, and finds its mark or makes another.
+        self._commits.submit(marked, told, refused=partial(self._commits.submit, alone, durable))
 
     def drop(self) -> None:
         """Hear that the partition is lost."""

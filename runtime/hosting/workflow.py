@@ -20,6 +20,8 @@ from actors.journal import Caller, ErrorInfo, RunStarted, TaskScheduled
 from actors.turn import LocalCall, Outcome, TimerRow, Turn
 from eventstore import Commit, LoadedStream, NewEvent, OutboxMessage, Redelivery, TimerKey
 from eventstore import Execution as ExecutionRow
+from runtime.hosting.called import Called
+from runtime.hosting.calls import command_message
 from runtime.hosting.children import outcome_message, start_message
 from runtime.hosting.endings import request_end
 from runtime.hosting.ground import Ground, answers, refusal, storable
@@ -31,6 +33,7 @@ from runtime.messages import (
     AwaitResult,
     Cancel,
     ChildOutcome,
+    CommandOutcome,
     Reply,
     ReplyWhen,
     Send,
@@ -55,6 +58,7 @@ class WorkflowBehaviour:
         self._execution = Execution(kind, stream)
         self._correlation_id: str | None = None
         self._started_at: datetime | None = None
+        self._called = Called(ground, stream)
         self._row: tuple[str, bool] | None = None  # status and busy flag, as last handed to a commit
 
     # -- what the activation asks ---------------------------------------------------------------------------
@@ -92,6 +96,7 @@ class WorkflowBehaviour:
     def load(self, loaded: LoadedStream, *, was_stuck: bool) -> Step:  # noqa: ARG002 - its journal says so itself
         """Rebuild the instance; the step says what that leads to: being stuck, going on, running local tasks again."""
         execution = self._execution
+        self._called.load(loaded)
         if not loaded.events:
             return Step()
         self._correlation_id = loaded.events[0].correlation_id
@@ -123,8 +128,8 @@ class WorkflowBehaviour:
         match content:
             case TaskOutcome():
                 return self._outcome(content)
-            case ChildOutcome():
-                return self._child_outcome(content)
+            case ChildOutcome() | CommandOutcome():
+                return self._other_outcome(content)
             case TimerDue():
                 return self._timer(content.timer)
             case LocalDone():
@@ -139,7 +144,7 @@ class WorkflowBehaviour:
             case Start():
                 return self._start(item, content)
             case Send():
-                return self._command(item, content)
+                return self._command(item, content) if content.caller is None else self._call(item, content)
             case Ask():
                 return self._ask(item, content)
             case AwaitResult():
@@ -150,9 +155,9 @@ class WorkflowBehaviour:
                 assert_never(content)
 
     def open_tasks(self) -> list[str]:
-        """Give the outbox ids of the tasks and children that an outcome is owed for."""
+        """Give the outbox ids of the tasks, children and commands that an outcome is owed for."""
         ledger = self._execution.ledger
-        return [f"{self.stream}#{number}" for number in (*ledger.tasks, *ledger.children)]
+        return [f"{self.stream}#{number}" for number in (*ledger.tasks, *ledger.children, *ledger.sent)]
 
     def dispose(self) -> None:
         """Drop the coroutines."""
@@ -205,18 +210,28 @@ class WorkflowBehaviour:
         commit.outbox = [self._told(caller, outcome, message.correlation_id)]
         return Step(commit)
 
-    def _child_outcome(self, message: ChildOutcome) -> Step:
+    def _other_outcome(self, message: ChildOutcome | CommandOutcome) -> Step:
+        """Take what became of a child, or of a command that another actor was given."""
         execution, now = self._execution, self._ground.clock.now()
         outcome = Outcome(message.result if isinstance(message.result, Raw) else None, message.error)
         cause = f"{self.stream}#{message.number}"
-        turn = execution.child_ended(message.number, message.child, outcome, now.timestamp())
+        if isinstance(message, ChildOutcome):
+            turn = execution.child_ended(message.number, message.child, outcome, now.timestamp())
+            child = execution.ledger.children.get(message.number)
+            asked_for = child is not None and child.stream == message.child
+        else:
+            turn = execution.command_answered(message.number, message.actor, outcome, now.timestamp())
+            sent = execution.ledger.sent.get(message.number)
+            asked_for = sent is not None and sent.stream == message.actor
         step = self._step(turn, now, cause)
-        open_child = execution.ledger.children.get(message.number)
-        if step.commit is None and open_child is not None and open_child.stream == message.child:
+        if step.commit is None and asked_for:
             # The run has ended before: nothing is news to it, and only the row is left to go.
             step.commit = self._no_events()
             step.commit.outbox_remove = [cause]
         return step
+
+    def _call(self, item: Item, message: Send) -> Step:
+        return self._called.take(item, message, self._execution, self._command)
 
     def _no_events(self) -> Commit:
         """Make a commit that changes rows only, and only if the state in memory is the log's."""
@@ -251,7 +266,9 @@ class WorkflowBehaviour:
         accepted = message.reply_when is ReplyWhen.ACCEPTED
         if not accepted:
             self._ground.waiters.add(self.stream, message.command_id, item.reply_to)
-        turn = self._execution.command(message.command_id, message.name, message.input, now.timestamp())
+        turn = self._execution.command(
+            message.command_id, message.name, message.input, now.timestamp(), message.caller, told=message.told
+        )
         step = self._step(turn if before is None else before.followed_by(turn), now, message.command_id)
         if accepted:
             step.replies += answers(item, ACCEPTED)
@@ -425,6 +442,12 @@ class WorkflowBehaviour:
                 start_message(self.stream, child, self._ground.partitions, correlation_id, now)
                 for child in turn.children
             ]
+        if turn.sent is not None:
+            commit.outbox += [
+                command_message(self.stream, sent, self._ground.partitions, correlation_id, now) for sent in turn.sent
+            ]
+        if turn.answers or turn.finished is not None:
+            commit.outbox += self._called.answers(turn, self._execution.ledger, correlation_id)
         if turn.finished is not None and (caller := self._caller) is not None:
             commit.outbox += [self._told(caller, turn.finished, correlation_id)]
         if turn.tasks_closed:

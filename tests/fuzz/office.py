@@ -18,6 +18,7 @@ from runtime.messages import (
     AwaitResult,
     Cancel,
     ChildOutcome,
+    CommandOutcome,
     Inbound,
     Reply,
     ReplyWhen,
@@ -165,6 +166,8 @@ def inbound() -> list[Inbound]:
             TaskOutcome(type="Errand", id=id, task=9, attempt=4, error=ERROR, retryable=False),
             ChildOutcome(type="Errand", id=id, number=1, child="Errand/c", result=msgspec.Raw(b"[1]")),
             ChildOutcome(type="Errand", id=id, number=1, child="Errand/c", error=ERROR),
+            CommandOutcome(type="Errand", id=id, number=1, actor="Clerk/a", result=msgspec.Raw(b"[1]")),
+            CommandOutcome(type="Errand", id=id, number=1, actor="Clerk/a", told=True),
             Start(type="Errand", id=id, input=RUN, command_id="Errand/p#1", caller=Caller("Errand/p", 1)),
         ]
     return messages

@@ -19,9 +19,11 @@ from actors.journal import (
     ChildCompleted,
     ChildFailed,
     ChildStarted,
+    CommandAnswered,
     CommandCompleted,
     CommandFailed,
     CommandReceived,
+    CommandSent,
     JournalEvent,
     Resumed,
     RunCancelled,
@@ -57,6 +59,7 @@ EVENTS: list[JournalEvent] = [
     TaskAttemptFailed(1, 1, ERROR, 1.5), TimerFired(2), Stuck(ERROR), Resumed(), TaskScheduled(1, "stamp", RUN),
     TimerSet(2, 1e9), CommandCompleted("c", RUN), CommandFailed("c", ERROR), RunCompleted(RUN), RunFailed(ERROR),
     ChildStarted(3, "Errand", "c", RUN), ChildCompleted(3, RUN), ChildFailed(3, ERROR),
+    CommandSent(4, "Clerk", "a", "file", RUN, True, 3), CommandAnswered(4, RUN), CommandAnswered(4, error=ERROR),
     CancelRequested("c", "why"), RunTerminated("c", "why", True), RunCancelled("why"),
 ]  # fmt: skip
 

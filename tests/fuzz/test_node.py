@@ -17,6 +17,7 @@ from runtime.messages import (
     AwaitResult,
     Cancel,
     ChildOutcome,
+    CommandOutcome,
     Reply,
     ReplyWhen,
     Send,
@@ -177,12 +178,12 @@ def _may_wait(body: bytes) -> bool:
     """Say whether no answer, or none yet, is right."""
     message = decode_inbound(body)
     match message:
-        case TaskOutcome() | ChildOutcome() | AwaitResult() | Cancel() | Terminate():
+        case TaskOutcome() | ChildOutcome() | CommandOutcome() | AwaitResult() | Cancel() | Terminate():
             return True
         case Start():
             return message.caller is not None or message.reply_when is ReplyWhen.COMPLETED
         case Send():
-            return message.type == "Errand"
+            return message.caller is not None or message.type == "Errand"
         case Ask():
             return False
 
@@ -194,8 +195,8 @@ def _left_a_trace(world: World, body: bytes) -> bool:
         return False
     stream = world.store.log.streams.get(message.stream)
     match message:
-        case Start() if message.caller is not None:
-            return True  # its parent keeps it
+        case Start() | Send() if message.caller is not None:
+            return True  # its parent, or its caller, keeps it
         case Start():
             return stream is not None and bool(stream.events)
         case Send() if stream is not None:
@@ -203,7 +204,7 @@ def _left_a_trace(world: World, body: bytes) -> bool:
             return marked or any(event.causation_id == message.command_id for event in stream.events)
         case Send():
             return False
-        case TaskOutcome() | ChildOutcome() | Ask() | AwaitResult() | Cancel() | Terminate():
+        case TaskOutcome() | ChildOutcome() | CommandOutcome() | Ask() | AwaitResult() | Cancel() | Terminate():
             return True
 
 

@@ -31,7 +31,7 @@ class Story(Workflow):
         self.drawn += [str(self.uuid()), self.random.random(), self.now().isoformat(), self.id]
 
     @command
-    def tell(self) -> None:
+    def note(self) -> None:
         self.log.debug("told", by="caller")
         self.log.error("told")
 
@@ -40,7 +40,7 @@ def told() -> Stage:
     stage = Stage(Story, ALL)
     stage.start()
     stage.now += 5
-    stage.command("tell")
+    stage.command("note")
     stage.done(1, 2)
     stage.now += 5
     stage.done(2, 7, local="look_up")

@@ -10,8 +10,10 @@ from actors.journal import (
     ChildCompleted,
     ChildFailed,
     ChildStarted,
+    CommandAnswered,
     CommandCompleted,
     CommandReceived,
+    CommandSent,
     ErrorInfo,
     JournalEvent,
     RunCompleted,
@@ -42,6 +44,7 @@ STREAM = recorded(
     CommandCompleted("c-1", Raw(b"null")),
     TimerSet(2, 86_400.0),
     ChildStarted(3, "Ship", "17", Raw(b"{}")),
+    CommandSent(4, "Stock", "tea", "take", Raw(b"{}")),
 )
 
 
@@ -49,7 +52,11 @@ def test_tasks_commands_and_children_are_called_by_their_names() -> None:
     """Where the journal has only their numbers and ids."""
     titles = journal.Titles()
     ends = recorded(
-        TaskCompleted(1, Raw(b"null")), ChildCompleted(3, Raw(b"null")), ChildFailed(3, ErrorInfo("Lost", "gone"))
+        TaskCompleted(1, Raw(b"null")),
+        ChildCompleted(3, Raw(b"null")),
+        ChildFailed(3, ErrorInfo("Lost", "gone")),
+        CommandAnswered(4, Raw(b"7")),
+        CommandAnswered(4, error=ErrorInfo("Rejected", "none left")),
     )
     assert [titles.of(event) for event in [*STREAM, *ends]] == [
         "RunStarted",
@@ -59,17 +66,21 @@ def test_tasks_commands_and_children_are_called_by_their_names() -> None:
         "CommandCompleted(ship)",
         "TimerSet(#2)",
         "ChildStarted(#3 Ship/17)",
+        "CommandSent(#4 Stock/tea take)",
         "TaskCompleted(#1 charge)",
         "ChildCompleted(#3 Ship/17)",
         "ChildFailed(#3 Ship/17: Lost)",
+        "CommandAnswered(#4 Stock/tea take)",
+        "CommandAnswered(#4 Stock/tea take: Rejected)",
     ]
 
 
 def test_open_work_is_what_has_no_end_yet() -> None:
     """Tasks with their attempt, children, timers with their time; nothing after the run's end."""
-    task, child, timer = journal.open_work(STREAM)
+    task, child, call, timer = journal.open_work(STREAM)
     assert task == "task #1 charge, attempt 2"
     assert child == "child #3 Ship/17"
+    assert call == "command #4 Stock/tea take"
     assert timer.startswith("timer #2, due 1970-01-0")
     assert journal.open_work([*STREAM, *recorded(RunCompleted(Raw(b"7")))]) == []
 
