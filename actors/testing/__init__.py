@@ -2,7 +2,7 @@
 
 `scenario` tests an actor: given these events, when this command, then those events. `WorkflowTest` runs workflows,
 actors and tasks on a clock that jumps. `crash_everywhere` tells a story again and again, with a crash at every step.
-`check_json=True` sees whether all that travels comes back from JSON as it is.
+`check_json=True` sees whether all that travels comes back from JSON as it is. `assert_replays` replays recorded histories.
 """
 
 from actors.testing.crash import MODES, crash_everywhere
@@ -14,6 +14,7 @@ from actors.testing.errors import (
     NoEnd,
     NothingHappens,
     NotPreserved,
+    ReplayDiffers,
     StoryFailed,
     TaskNotExpected,
 )
@@ -21,6 +22,7 @@ from actors.testing.faults import Faults
 from actors.testing.instance import Instance
 from actors.testing.json_check import assert_survives_json
 from actors.testing.mocks import Call, in_turn, must_not_run
+from actors.testing.replays import assert_replays
 from actors.testing.runner import WorkflowTest
 from actors.testing.scenario import Scenario, scenario
 
@@ -36,10 +38,12 @@ __all__ = [
     "NoEnd",
     "NotPreserved",
     "NothingHappens",
+    "ReplayDiffers",
     "Scenario",
     "StoryFailed",
     "TaskNotExpected",
     "WorkflowTest",
+    "assert_replays",
     "assert_survives_json",
     "crash_everywhere",
     "in_turn",

@@ -7,6 +7,7 @@ AssertionError
     ├── NoEnd             it goes on and on
     ├── NotPreserved      a value does not come back from JSON as it is
     ├── EndsOtherwise     with a fault, the story does not end as without
+    ├── ReplayDiffers     the code does not do what a history says it did
     └── TaskNotExpected   a task that the test says nothing of, or that must not run
 CommandFailed             a handler, a validator or a query raised a declared failure
 CommandRefused            a command that can't be taken: no such instance, ended, the id used otherwise
@@ -43,6 +44,10 @@ class NotPreserved(StoryFailed):
 
 class EndsOtherwise(StoryFailed):
     """With a fault that nobody should notice, the story does not end as it does without."""
+
+
+class ReplayDiffers(StoryFailed):
+    """The code does not do what a history says it did: an instance like it would be stuck."""
 
 
 class CommandFailed(Exception):

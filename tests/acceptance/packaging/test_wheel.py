@@ -72,9 +72,16 @@ def tracked(*patterns: str) -> set[str]:
 
 
 def test_top_level_is_exactly_the_three_packages(contents: set[str]) -> None:
-    """Nothing else may land in a user's site-packages."""
+    """Nothing else may land in a user's site-packages, but for pytest's plugin, which must import none of them."""
     top = {name.split("/")[0] for name in contents}
-    assert {name for name in top if not name.endswith(".dist-info")} == PACKAGES
+    assert {name for name in top if not name.endswith(".dist-info")} == PACKAGES | {"pytest_perdure.py"}
+
+
+def test_pytest_finds_the_plugin(installed: Path, tmp_path: Path) -> None:
+    """By its entry point, from the wheel's own files."""
+    said = run(installed / "bin" / "python", "-m", "pytest", "--version", "--version", cwd=tmp_path, PYTHONPATH="")
+    (line,) = [line for line in said.splitlines() if "pytest_perdure" in line]
+    assert str(installed) in line
 
 
 def test_code_sql_and_data_are_inside(contents: set[str]) -> None:
