@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,7 @@ from runtime.cli.connecting import Servers
 from runtime.cli.listing import COLOURS, row, took
 from runtime.cli.options import BrokerUrl, Data, DatabaseUrl, Json
 from runtime.cli.output import console, duration, json_text, local_time, print_json, print_table
+from runtime.cli.timeline import Scale, print_timeline
 
 if TYPE_CHECKING:
     from runtime.debugging.instance import Instance
@@ -26,13 +27,22 @@ def register(application: typer.Typer) -> None:
 
 def show(
     target: Subject,
+    scale: Annotated[
+        Scale, typer.Option(help="What the time line's columns stand for: time, or events where time would crowd them.")
+    ] = Scale.AUTO,
+    lanes: Annotated[int, typer.Option(metavar="N", min=0, help="Draw at most N lanes; 0: all.")] = 40,
     json: Json = False,
     database_url: DatabaseUrl = None,
     broker_url: BrokerUrl = None,
     data: Data = None,
 ) -> None:
-    """Show an instance: status, what it waits for, timeline."""
+    """Show an instance: its status, what it waits for, its time line and its events.
+
+    In the time line each task, timer, child and command is a bar from its beginning to its end; `✗` is a failed attempt,
+    `▷` means that it still goes on.
+    """
     from runtime.cli import journal
+    from runtime.debugging.timeline import timeline
 
     instance = read_subject(Servers(database_url, broker_url, data), target)
     events = instance.events
@@ -45,6 +55,7 @@ def show(
                 "version": events[-1].version,
                 "waiting_for": journal.open_work(events),
                 **journal.ending(events),
+                "timeline": timeline(events),
                 "events": [
                     {"version": e.version, "type": e.type, "title": titles.of(e), "recorded_at": e.recorded_at}
                     for e in events
@@ -52,20 +63,21 @@ def show(
             }
         )
         return
-    _print_instance(instance)
+    _print_instance(instance, scale, lanes)
 
 
-def _print_instance(instance: Instance) -> None:
+def _print_instance(instance: Instance, scale: Scale, most: int) -> None:
     from rich.table import Table
     from rich.text import Text
 
     from runtime.cli import journal
+    from runtime.debugging.timeline import timeline
 
     out = console()
     execution, events = instance.execution, instance.events
     status = instance.status or ""
     out.print(Text.assemble((instance.name, "bold"), "  ", (status, COLOURS.get(status, ""))))
-    time = "" if execution is None else took(execution)
+    time = _time_taken(instance)
     started = f"started {local_time(events[0].recorded_at)}"
     out.print(started + (f", took {time}" if time else f", {_ago(events[-1].recorded_at)}"))
     for what, value in journal.ending(events).items():
@@ -75,6 +87,9 @@ def _print_instance(instance: Instance) -> None:
     if execution is not None and execution.status in {"stuck", "parked"}:
         out.print(Text(f"{execution.status}: {execution.error or 'see the last event'}", "red"))
     out.print()
+    if drawn := timeline(events):
+        print_timeline(drawn, events, scale=scale, most=most)
+        out.print()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("version", justify="right")
     table.add_column("after", justify="right")
@@ -88,6 +103,15 @@ def _print_instance(instance: Instance) -> None:
         after = (event.recorded_at - events[0].recorded_at).total_seconds()
         table.add_row(str(event.version), duration(after), titles.of(event), Text(journal.brief(event), "dim"))
     print_table(table)
+
+
+def _time_taken(instance: Instance) -> str:
+    from runtime.cli import journal
+
+    if instance.execution is not None:
+        return took(instance.execution)
+    events = instance.events
+    return duration((events[-1].recorded_at - events[0].recorded_at).total_seconds()) if journal.ending(events) else ""
 
 
 def _ago(moment: datetime) -> str:
