@@ -5,11 +5,14 @@ A pure model: history in, effects out. Nothing here does I/O, reads a clock, dra
 
 from actors.actor import Actor
 from actors.app import App
+from actors.child import ChildHandle
 from actors.errors import (
     ActorsError,
     Bug,
     CallFailed,
+    ChildCancelled,
     ChildFailed,
+    ChildTerminated,
     DefinitionError,
     Failure,
     HistoryRefused,
@@ -39,7 +42,10 @@ __all__ = [
     "App",
     "Bug",
     "CallFailed",
+    "ChildCancelled",
     "ChildFailed",
+    "ChildHandle",
+    "ChildTerminated",
     "DefinitionError",
     "Failure",
     "HistoryRefused",

@@ -7,6 +7,7 @@ from typing import Any
 
 from actors.failures import cancelled, terminated
 from actors.journal import (
+    ChildCancelRequested,
     ChildCompleted,
     ChildFailed,
     ChildStarted,
@@ -19,6 +20,7 @@ from actors.journal import (
     RunCompleted,
     RunFailed,
     RunTerminated,
+    Stop,
     TaskCompleted,
     TaskFailed,
     TaskScheduled,
@@ -26,7 +28,7 @@ from actors.journal import (
     TimerSet,
 )
 from actors.ledger import Ledger
-from actors.turn import CANCELLED, TERMINATED, Answer, Outcome, TimerRow, Turn
+from actors.turn import CANCELLED, TERMINATED, Answer, Outcome, StoppedChild, TimerRow, Turn
 
 
 def _task_scheduled(turn: Turn, event: TaskScheduled, _: Ledger) -> None:
@@ -56,6 +58,17 @@ def _command_sent(turn: Turn, event: CommandSent, _: Ledger) -> None:
 
 def _command_answered(turn: Turn, event: CommandAnswered, _: Ledger) -> None:
     turn.tasks_closed.append(event.command)
+
+
+def _child_cancel_requested(turn: Turn, event: ChildCancelRequested, ledger: Ledger) -> None:
+    if (started := ledger.children.get(event.child)) is not None:  # else it has ended
+        _stop(turn, started, Stop("cancel", event.reason))
+
+
+def _stop(turn: Turn, started: ChildStarted, stop: Stop) -> None:
+    if turn.stopped is None:
+        turn.stopped = []
+    turn.stopped.append(StoppedChild(started, stop))
 
 
 def _timer_set(turn: Turn, event: TimerSet, _: Ledger) -> None:
@@ -90,12 +103,15 @@ def _run_terminated(turn: Turn, event: RunTerminated, ledger: Ledger) -> None:
     outcome = Outcome(error=terminated(event.reason), ended=TERMINATED)
     # Every other end waits for the handlers; this one takes them along, and their callers must not wait for ever.
     turn.answers.extend(Answer(id, outcome) for id, taken in ledger.commands.items() if taken.outcome is None)
-    _run_ended(turn, outcome, ledger)
+    _run_ended(turn, outcome, ledger, tree=event.tree)
 
 
-def _run_ended(turn: Turn, outcome: Outcome, ledger: Ledger) -> None:
+def _run_ended(turn: Turn, outcome: Outcome, ledger: Ledger, *, tree: bool = False) -> None:
     turn.finished = outcome
-    turn.tasks_closed.extend(ledger.tasks)  # children go on, and must be started if they are not yet
+    turn.tasks_closed.extend(ledger.tasks)
+    for started in ledger.children.values():
+        if started.on_close != "abandon":  # else it goes on, and must be started if it is not yet
+            _stop(turn, started, Stop("terminate" if tree else started.on_close, "its parent has ended", tree))
     turn.timers_cleared.extend(TimerRow(number, due) for number, due in ledger.timers.items())
 
 
@@ -109,6 +125,7 @@ CONSEQUENCES: dict[type[JournalEvent], Callable[[Turn, Any, Ledger], None]] = {
     ChildFailed: _child_ended,
     CommandSent: _command_sent,
     CommandAnswered: _command_answered,
+    ChildCancelRequested: _child_cancel_requested,
     TimerSet: _timer_set,
     TimerFired: _timer_fired,
     CommandCompleted: _command_completed,

@@ -18,6 +18,8 @@ Failure                    base of an application's own declared failures
 ├── Rejected               a command or a start is refused for a business reason
 ├── TaskError              a task failed for good and was not declared in `raises=`
 ├── ChildFailed            a workflow that another workflow awaited has failed, or its id is taken
+│   ├── ChildCancelled     it was cancelled
+│   └── ChildTerminated    it was terminated
 ├── CallFailed             a command that one actor gave another has failed, or was refused
 └── RunFailed              a workflow that a client awaited has failed
     ├── RunCancelled       it was cancelled
@@ -138,6 +140,14 @@ class ChildFailed(Failure):
     def __init__(self, child: str, type: str, message: str, details: Any = None) -> None:
         super().__init__(f"child {child} failed: {type}: {message}", details)
         self.child, self.type = child, type
+
+
+class ChildCancelled(ChildFailed):
+    """A child workflow was cancelled, by its parent or by somebody else."""
+
+
+class ChildTerminated(ChildFailed):
+    """A child workflow was ended from outside, without its code."""
 
 
 class CallFailed(Failure):

@@ -38,6 +38,7 @@ from actors.journal import (
     Resumed,
     RunStarted,
     RunTerminated,
+    Stop,
     Stuck,
     TaskAttemptFailed,
     TaskCompleted,
@@ -101,9 +102,23 @@ class Execution:
                 yield event
         self._rebuilt(replay)
 
-    def start(self, input: Raw, command_id: str | None, at: float, caller: Caller | None = None) -> Turn:
-        """Create the instance. The arguments must have been checked with `kind.run_signature`, for else it gets stuck."""
-        return self._take(RunStarted(input, command_id, caller, self.kind.version), at)
+    def start(
+        self, input: Raw, command_id: str | None, at: float, caller: Caller | None = None, stop: Stop | None = None
+    ) -> Turn:
+        """Create the instance. The arguments must have been checked with `kind.run_signature`, for else it gets stuck.
+
+        With `stop` it ends at once, for its caller changed its mind; its code never runs.
+        """
+        turn = self._take(RunStarted(input, command_id, caller, self.kind.version, stop), at)
+        if stop is not None and stop.how == "terminate":
+            self._append(turn, RunTerminated(command_id or "", stop.reason, stop.tree))
+        return turn
+
+    def stop(self, stop: Stop, id: str, at: float) -> Turn:
+        """Cancel or terminate, as a caller wants it; an empty turn when that was done."""
+        if stop.how == "cancel":
+            return self.cancel(id, stop.reason, at)
+        return self.terminate(id, stop.reason, tree=stop.tree)
 
     def command(
         self, id: str, name: str, input: Raw, at: float, caller: Caller | None = None, *, told: bool = False
@@ -149,7 +164,7 @@ class Execution:
         if started is None or started.stream != stream or self.outcome is not None:
             return Turn()
         if outcome.error is not None:
-            return self._take(ChildFailed(child, outcome.error), at)
+            return self._take(ChildFailed(child, outcome.error, outcome.ended), at)
         return self._take(ChildCompleted(child, outcome.result or Raw(b"null")), at)
 
     def command_answered(self, command: int, stream: str, outcome: Outcome, at: float) -> Turn:

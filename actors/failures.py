@@ -8,7 +8,15 @@ from typing import Any
 from msgspec import UNSET, Raw, UnsetType
 
 from actors.codec import encode
-from actors.errors import CallFailed, ChildFailed, Failure, PayloadRefused, TaskError
+from actors.errors import (
+    CallFailed,
+    ChildCancelled,
+    ChildFailed,
+    ChildTerminated,
+    Failure,
+    PayloadRefused,
+    TaskError,
+)
 from actors.journal import ErrorInfo
 
 MAX_MESSAGE = 10_000
@@ -33,9 +41,14 @@ def failure(declared: dict[str, type[Failure]], task: str, info: ErrorInfo) -> F
     return error
 
 
-def child_failure(stream: str, info: ErrorInfo) -> ChildFailed:
-    """Make the exception that workflow code sees for a child workflow that failed."""
-    return ChildFailed(stream, info.type, info.message, info.details_value())
+def child_failure(stream: str, info: ErrorInfo, ended: str | None = None) -> ChildFailed:
+    """Make the exception that workflow code sees for a child workflow that failed, or was cancelled or terminated."""
+    if (kind := _CHILD_ENDS.get(ended)) is None:
+        return ChildFailed(stream, info.type, info.message, info.details_value())
+    return kind(stream, kind.__name__, info.message)
+
+
+_CHILD_ENDS: dict[str | None, type[ChildFailed]] = {"cancelled": ChildCancelled, "terminated": ChildTerminated}
 
 
 def cancelled(reason: str) -> ErrorInfo:

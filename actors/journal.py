@@ -11,7 +11,7 @@ asked.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -45,6 +45,17 @@ class Caller(Struct, gc=False, frozen=True):
         return f"{self.stream}#{self.number}"
 
 
+OnClose = Literal["abandon", "cancel", "terminate"]
+
+
+class Stop(Struct, gc=False, omit_defaults=True, frozen=True):
+    """How a child is to end that its parent does not want any more; with `tree` its own children as well."""
+
+    how: Literal["cancel", "terminate"]
+    reason: str = ""
+    tree: bool = False
+
+
 class JournalEvent(Struct, gc=False, omit_defaults=True):
     """Base of journal events. The class name is the event's type in the log."""
 
@@ -62,12 +73,16 @@ class Fact(JournalEvent):
 
 
 class RunStarted(Fact):
-    """The instance was created with these arguments; by `caller`, if another workflow did."""
+    """The instance was created with these arguments; by `caller`, if another workflow did.
+
+    With `stop` it was not wanted any more when it came to be, and none of its code ever runs.
+    """
 
     input: Raw
     command_id: str | None = None
     caller: Caller | None = None
     type_version: int = 1  # of the workflow's code, which the instance keeps to
+    stop: Stop | None = None
 
 
 class CommandReceived(Fact):
@@ -160,10 +175,14 @@ class ChildCompleted(Fact):
 
 
 class ChildFailed(Fact):
-    """A child workflow's run failed, or its id belongs to an instance that somebody else started."""
+    """A child workflow's run failed, or its id belongs to an instance that somebody else started.
+
+    `ended` is "cancelled" or "terminated" where that was the child's end.
+    """
 
     child: int
     error: ErrorInfo
+    ended: str | None = None
 
     def title(self) -> str:
         return f"ChildFailed(#{self.child}: {self.error.type})"
@@ -220,12 +239,16 @@ class TimerSet(JournalEvent):
 
 
 class ChildStarted(JournalEvent):
-    """The code wants another workflow to run, `type/id`, and its result."""
+    """The code wants another workflow to run, `type/id`, and its result.
+
+    `on_close` says what becomes of it when this run ends first; journals of before know only children that go on.
+    """
 
     child: int
     type: str
     id: str
     input: Raw
+    on_close: OnClose = "abandon"
 
     @property
     def stream(self) -> str:
@@ -276,6 +299,16 @@ class CommandSent(JournalEvent):
 
     def title(self) -> str:
         return f"CommandSent(#{self.command} {self.stream} {self.name})"
+
+
+class ChildCancelRequested(JournalEvent):
+    """The code asks a child to cancel, or has stopped waiting for it."""
+
+    child: int
+    reason: str = ""
+
+    def title(self) -> str:
+        return f"ChildCancelRequested(#{self.child})"
 
 
 class CommandCompleted(JournalEvent):
@@ -332,6 +365,7 @@ _EVENTS: tuple[type[JournalEvent], ...] = (
     TaskScheduled, TimerSet, CommandCompleted, CommandFailed, RunCompleted, RunFailed,
     ChildStarted, ChildCompleted, ChildFailed, Patched, ValueRecorded,
     CancelRequested, RunTerminated, RunCancelled, CommandSent, CommandAnswered,
+    ChildCancelRequested,
 )  # fmt: skip
 _DECODERS: dict[str, Callable[[bytes | Raw], JournalEvent]] = {
     event.__name__: plain_decoder(event) for event in _EVENTS

@@ -11,6 +11,7 @@ from typing import Any
 from actors.failures import cancelled, terminated
 from actors.journal import (
     CancelRequested,
+    ChildCancelRequested,
     ChildCompleted,
     ChildFailed,
     ChildStarted,
@@ -162,7 +163,7 @@ def _run_failed(ledger: Ledger, event: RunFailed) -> None:
     ledger.outcome = Outcome(error=event.error)
 
 
-def _of_no_account(ledger: Ledger, _: Patched | ValueRecorded) -> None:
+def _of_no_account(ledger: Ledger, _: Patched | ValueRecorded | ChildCancelRequested) -> None:
     """Only the code that asked is concerned."""
 
 
@@ -212,5 +213,6 @@ _TAKE: dict[type[JournalEvent], Callable[[Ledger, Any], None]] = {
     Stuck: _stuck,
     Resumed: _resumed,
     Patched: _of_no_account,
+    ChildCancelRequested: _of_no_account,
     ValueRecorded: _of_no_account,
 }

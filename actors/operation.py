@@ -14,7 +14,8 @@ from msgspec import Raw
 
 from actors.errors import Failure
 from actors.failures import call_failure, child_failure, failure
-from actors.journal import ChildStarted, CommandSent, ErrorInfo
+from actors.journal import ChildStarted, CommandSent, ErrorInfo, OnClose
+from actors.signature import Signature
 from actors.task import Task
 
 
@@ -66,21 +67,24 @@ class TaskCall(Operation):
 
 
 class ChildCall(Operation):
-    """Another workflow's run."""
+    """Another workflow's run. `on_close` is the policy of the journal, which the code may have changed since."""
 
-    __slots__ = ("started",)
+    __slots__ = ("cancel_asked", "ended", "on_close", "signature", "started")
 
-    def __init__(self, started: ChildStarted, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, started: ChildStarted, signature: Signature, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(started.child, loop)
-        self.started = started
+        self.started, self.signature = started, signature
+        self.on_close: OnClose = started.on_close
+        self.cancel_asked = False
+        self.ended: str | None = None
 
     def title(self) -> str:
         """Name the child's stream."""
         return f"child #{self.number} {self.started.stream}"
 
     def failure(self, error: ErrorInfo) -> Failure:
-        """Give a `ChildFailed`."""
-        return child_failure(self.started.stream, error)
+        """Give a `ChildFailed`, or the subclass that names how else it ended."""
+        return child_failure(self.started.stream, error, self.ended)
 
 
 class CommandCall(Operation):

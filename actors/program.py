@@ -7,13 +7,14 @@ becomes of the decisions is the business of the `Execution` that owns it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from inspect import isawaitable
 from random import Random
 from typing import Any, ClassVar
 
 from msgspec import Raw
 
+from actors.child import ChildHandle, call_child, start_child
 from actors.codec import decode_any, decoder, encode
 from actors.definition import WorkflowType
 from actors.errors import Bug, DefinitionError, Failure, InvalidInput, NotDurable
@@ -31,11 +32,13 @@ from actors.journal import (
     CommandSent,
     ErrorInfo,
     JournalEvent,
+    OnClose,
     Patched,
     RunCancelled,
     RunCompleted,
     RunFailed,
     RunStarted,
+    Stop,
     TaskCompleted,
     TaskFailed,
     TaskScheduled,
@@ -44,7 +47,6 @@ from actors.journal import (
     ValueRecorded,
 )
 from actors.loop import DurableLoop, DurableTimer
-from actors.names import stream_name
 from actors.operation import ChildCall, CommandCall, Operation, TaskCall
 from actors.precedents import Precedents
 from actors.reading import only_reading
@@ -209,23 +211,30 @@ class Program:
             if task.local:
                 del self.local_calls[number]
 
-    async def call_child(
-        self, workflow: type[Workflow] | str, id: str, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
+    def call_child(
+        self, workflow: type[Workflow] | str, id: str, args: tuple[Any, ...], kwargs: dict[str, Any], on_close: OnClose
+    ) -> Coroutine[Any, Any, Any]:
         """Start another workflow and await its result; see `actors.workflow.Surroundings`."""
-        if self.loop.is_closed():
-            raise GeneratorExit  # clean-up code of an instance that is being unloaded
-        kind = self.kind.sibling(workflow)
-        stream_name(kind.name, id)  # an id that is not allowed is a mistake here, and not the child's
-        input = Raw(kind.run_signature.encode(args, kwargs))
-        self.asked = number = self.asked + 1
-        started = ChildStarted(number, kind.name, id, input)
-        self.open[number] = operation = ChildCall(started, self.loop)
-        self._decisions.append(started)
-        try:
-            return kind.run_signature.decode_result(await operation.future)
-        finally:
-            del self.open[number]
+        return call_child(self, workflow, id, args, kwargs, on_close)
+
+    def start_child(
+        self, workflow: type[Workflow] | str, id: str, args: tuple[Any, ...], kwargs: dict[str, Any], on_close: OnClose
+    ) -> ChildHandle:
+        """Start another workflow; see `actors.workflow.Surroundings`."""
+        return ChildHandle(self, start_child(self, workflow, id, args, kwargs, on_close))
+
+    def child_recorded(self, recorded: ChildStarted) -> bool:
+        """Take over a child's recorded policy; says whether, unlike the code's, it leaves the child alone."""
+        operation = self.open.get(recorded.child)
+        if isinstance(operation, ChildCall):
+            operation.on_close = recorded.on_close
+        return recorded.on_close == "abandon"
+
+    def decide(self, decision: JournalEvent) -> None:
+        """Take a decision of the code."""
+        if self._reading:
+            raise DefinitionError("that belongs into run or a command: queries and validators leave no trace")
+        self._decisions.append(decision)
 
     def patched(self, name: str) -> bool:
         """Say whether this run takes a patch; see `actors.Workflow.patched`."""
@@ -344,6 +353,11 @@ class Program:
             self.kind = self.kind.of_version(fact.type_version, self.stream)
         self._run_task = self.loop.begin(self._run(fact))
 
+    def _stopped(self, stop: Stop) -> None:
+        if stop.how == "cancel":
+            self._cancel = CancelRequested("", stop.reason)
+            self._run_outcome = Outcome(error=cancelled(stop.reason), ended=CANCELLED)
+
     def _cancel_requested(self, fact: CancelRequested) -> None:
         self._cancel = fact
         if self._run_outcome is not None:
@@ -375,7 +389,9 @@ class Program:
             operation.complete(fact.result)
 
     def _child_failed(self, fact: ChildFailed) -> None:
-        if (operation := self.open.get(fact.child)) is not None:
+        operation = self.open.get(fact.child)
+        if isinstance(operation, ChildCall):
+            operation.ended = fact.ended
             operation.fail(fact.error)
 
     def _command_answered(self, fact: CommandAnswered) -> None:
@@ -407,6 +423,9 @@ class Program:
         signature = self.kind.run_signature
         try:
             instance = self.instance = self.kind.create(self)
+            if started.stop is not None:  # so that queries can be answered; more of its code does not run
+                self._stopped(started.stop)
+                return
             result = await instance.run(**signature.decode(started.input))
             self._run_outcome = Outcome(result=Raw(signature.encode_result(result)))
         except (GeneratorExit, KeyboardInterrupt):

@@ -11,6 +11,7 @@ from typing import Any
 
 from actors.errors import Bug, Nondeterminism, PayloadRefused
 from actors.journal import (
+    ChildCancelRequested,
     ChildStarted,
     CommandCompleted,
     CommandFailed,
@@ -102,6 +103,8 @@ class Replay:
         owed = self.owed
         if owed and _agrees(event, owed[0]):
             owed.popleft()
+            if type(event) is ChildStarted and self.program.child_recorded(event):
+                self.owed = deque(each for each in owed if not _cancels(each, event.child))
         elif not isinstance(
             event, Patched
         ):  # which the code was told before it could ask, or does not ask for any more
@@ -136,6 +139,10 @@ def _agrees(recorded: JournalEvent, wanted: JournalEvent) -> bool:
     return identity is None or identity(recorded) == identity(wanted)
 
 
+def _cancels(decision: JournalEvent, child: int) -> bool:
+    return isinstance(decision, ChildCancelRequested) and decision.child == child
+
+
 def _asks_for(wanted: JournalEvent) -> str:
     return f"asks for {wanted.title()}"
 
@@ -151,6 +158,7 @@ _IDENTITY: dict[type[JournalEvent], Callable[[Any], object]] = {
     TimerSet: attrgetter("timer"),
     ChildStarted: attrgetter("child", "type", "id"),
     CommandSent: attrgetter("command", "type", "id", "name", "told"),
+    ChildCancelRequested: attrgetter("child"),
     CommandCompleted: attrgetter("id"),
     CommandFailed: attrgetter("id"),
     Patched: attrgetter("name"),

@@ -4,13 +4,14 @@ it durable and only then lets its effects leave the node.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from msgspec import Raw, Struct
 
-from actors.journal import ChildStarted, CommandSent, ErrorInfo, TaskScheduled
+from actors.journal import ChildStarted, CommandSent, ErrorInfo, Stop, TaskScheduled
 
-CANCELLED, TERMINATED = "cancelled", "terminated"
+CANCELLED: Final = "cancelled"
+TERMINATED: Final = "terminated"
 
 
 class HistoryEvent(Protocol):
@@ -49,7 +50,9 @@ class Outcome(Struct, gc=False):
 
     result: Raw | None = None
     error: ErrorInfo | None = None
-    ended: str | None = None  # `CANCELLED` or `TERMINATED`, with an error that says why; None for every other end
+    ended: Literal["cancelled", "terminated"] | None = (
+        None  # `CANCELLED` or `TERMINATED`, with an error that says why; None for every other end
+    )
 
     @property
     def status(self) -> str:
@@ -87,12 +90,20 @@ class LogLine(Struct, gc=False):
     fields: dict[str, Any]
 
 
+class StoppedChild(Struct, gc=False):
+    """A child that is to end, and how; it may have been started in this very turn."""
+
+    started: ChildStarted
+    stop: Stop
+
+
 class Turn(Struct):
     """What one message made an instance do. Events are in order; everything else is their consequence."""
 
     events: list[NewRecord] = []
     answers: list[Answer] = []
     tasks: list[TaskScheduled] = []  # to hand to workers
+    stopped: list[StoppedChild] | None = None  # told in the place of an earlier start; the last word on a child counts
     children: list[ChildStarted] | None = None  # to start; None: none, as in most turns
     sent: list[CommandSent] | None = None  # commands for others, in order; None: none
     tasks_closed: list[int] = []  # nobody waits for these any more; a child that has ended is one of them

@@ -9,10 +9,12 @@ from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 from uuid import UUID
 
+from actors.journal import OnClose
 from actors.names import split_stream
 from actors.reference import Speaker
 
 if TYPE_CHECKING:
+    from actors.child import ChildHandle
     from actors.loop import DurableLoop
 
 T = TypeVar("T")
@@ -42,9 +44,15 @@ class Surroundings(Protocol):
         ...
 
     def call_child(
-        self, workflow: type[Workflow] | str, id: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, workflow: type[Workflow] | str, id: str, args: tuple[Any, ...], kwargs: dict[str, Any], on_close: OnClose
     ) -> Coroutine[Any, Any, Any]:
         """Start another workflow and await its result."""
+        ...
+
+    def start_child(
+        self, workflow: type[Workflow] | str, id: str, args: tuple[Any, ...], kwargs: dict[str, Any], on_close: OnClose
+    ) -> ChildHandle:
+        """Start another workflow."""
         ...
 
 
@@ -146,24 +154,38 @@ class Workflow(Speaker):
         value: T = self._perdure.record(make, type)
         return value
 
-    async def execute(self, workflow: type[Workflow] | str, id: str, /, *args: Any, **kwargs: Any) -> Any:
+    async def execute(
+        self, workflow: type[Workflow] | str, id: str, /, *args: Any, on_close: OnClose = "cancel", **kwargs: Any
+    ) -> Any:
         """Start another workflow, a *child*, and wait for its result; several at once with `asyncio.gather`.
 
         The child is an instance like any other: it has its own history, may live on another node, and takes commands
-        and queries. When the waiting ends first (`asyncio.timeout`, cancellation, the end of this run), the child
-        goes on all the same.
+        and queries. When the waiting is cancelled (`asyncio.timeout`, a cancelled run), the child is asked to cancel,
+        and nobody waits for what it makes of that; with `on_close="abandon"` it goes on. `start_child` gives a handle instead.
 
         Args:
             workflow: its class (or name), registered in the same `App`.
             id: of the new instance. It is the child's for ever: no id can be executed twice, also not by this run.
             args: arguments of the child's `run`.
-            kwargs: the same, by name.
+            on_close: what becomes of the child when this run ends first, in whatever way: "cancel", "terminate", "abandon".
+            kwargs: arguments of the child's `run` by name.
 
         Raises:
             ChildFailed: the child's run failed; `.type`, `.message` and `.details` tell of its failure. `.type` is `Conflict`
                 when the id belongs to an instance that somebody else started.
+            ChildCancelled, ChildTerminated: it was; both are a `ChildFailed`.
         """
-        return await self._perdure.call_child(workflow, id, args, kwargs)
+        return await self._perdure.call_child(workflow, id, args, kwargs, on_close)
+
+    def start_child(
+        self, workflow: type[Workflow] | str, id: str, /, *args: Any, on_close: OnClose = "cancel", **kwargs: Any
+    ) -> ChildHandle:
+        """Start another workflow and go on: what `asyncio.create_task` is to a coroutine. Arguments as in `execute`.
+
+        `await` the handle for the result, which raises like `execute`; `handle.cancel()` asks the child to cancel. A
+        child that nobody awaits any more is cancelled with the end of this run, unless `on_close` says otherwise.
+        """
+        return self._perdure.start_child(workflow, id, args, kwargs, on_close)
 
     async def until(self, condition: Callable[[], Any], timeout: float | None = None) -> None:
         """Wait until a condition over the instance's own state holds; it still holds when this returns.

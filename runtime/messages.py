@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from actors.codec import check, decode_any, decoder
 from actors.errors import PayloadRefused
-from actors.journal import Caller, ErrorInfo
+from actors.journal import Caller, ErrorInfo, Stop
 
 T = TypeVar("T")
 
@@ -48,7 +48,8 @@ class ReplyWhen(StrEnum):
 class Start(Addressed, tag="start"):
     """Create a workflow instance. The id is its idempotency key: a second start with the same input attaches.
 
-    One that a workflow sends for a child of its own says so: `caller`, and since when it asks.
+    One that a workflow sends for a child of its own says so: `caller`, and since when it asks. With `stop` the child,
+    which may or may not have been started before, is not wanted any more.
     """
 
     input: Raw = EMPTY
@@ -56,6 +57,7 @@ class Start(Addressed, tag="start"):
     reply_when: ReplyWhen = ReplyWhen.ACCEPTED
     caller: Caller | None = None
     asked_at: datetime | None = None
+    stop: Stop | None = None
 
 
 class Send(Addressed, tag="command"):
@@ -121,6 +123,7 @@ class ChildOutcome(Addressed, tag="child_outcome"):
     child: str
     result: Raw | UnsetType = UNSET
     error: ErrorInfo | None = None
+    ended: Literal["cancelled", "terminated"] | None = None
 
 
 class CommandOutcome(Addressed, tag="command_outcome"):

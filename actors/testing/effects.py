@@ -9,7 +9,7 @@ from actors.journal import Caller, ChildStarted, RunStarted, TaskAttemptFailed, 
 from actors.testing.errors import NoEnd, StoryFailed
 from actors.testing.hosted import Hosted
 from actors.testing.mail import ChildEnded, RunLocal, RunTask, StartRun, TimerDue
-from actors.turn import Answer, LocalCall, LogLine, NewRecord, Outcome, TimerRow, Turn
+from actors.turn import Answer, LocalCall, LogLine, NewRecord, Outcome, StoppedChild, TimerRow, Turn
 
 if TYPE_CHECKING:
     from actors.testing.world import World
@@ -74,6 +74,13 @@ def _children(world: World, hosted: Hosted, children: list[ChildStarted]) -> Non
         world.post(child.stream, StartRun(child.input, caller.key, caller))
 
 
+def _stopped(world: World, hosted: Hosted, stopped: list[StoppedChild]) -> None:
+    for child in stopped:
+        started = child.started
+        caller = Caller(hosted.stream, started.child)
+        world.post(started.stream, StartRun(started.input, caller.key, caller, child.stop))
+
+
 def _timers_set(world: World, hosted: Hosted, timers: list[TimerRow]) -> None:
     for timer in timers:
         world.post(hosted.stream, TimerDue(timer.number), timer.due)
@@ -98,6 +105,7 @@ EFFECTS: dict[str, Callable[[World, Hosted, Any], None]] = {
     "events": _events,
     "answers": _answers,
     "tasks": _tasks,
+    "stopped": _stopped,  # before the starts: one that is stopped in the turn of its start never runs
     "children": _children,
     "tasks_closed": _tasks_closed,
     "local_calls": _local_calls,

@@ -121,9 +121,9 @@ class HostedWorkflow(Hosted):
     def _start(self, mail: StartRun, at: float) -> Turn:
         execution = self.execution
         if (started := execution.ledger.start) is None:
-            return execution.start(mail.input, mail.command_id, at, mail.caller)
+            return execution.start(mail.input, mail.command_id, at, mail.caller, mail.stop)
         if canonical(started.input) == canonical(mail.input) and started.caller == mail.caller:
-            return Turn()
+            return Turn() if mail.stop is None else execution.stop(mail.stop, mail.command_id or "", at)
         raise CommandRefused("Conflict", f"{self.stream} was started before, with other input or by somebody else")
 
     def _command(self, mail: Command, at: float) -> Turn:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Raw, Struct
 
-from actors.journal import Caller, ErrorInfo, TaskScheduled
+from actors.journal import Caller, ErrorInfo, Stop, TaskScheduled
 from actors.turn import LocalCall, Outcome
 
 
@@ -14,6 +14,7 @@ class StartRun(Struct, frozen=True):
     input: Raw
     command_id: str | None = None
     caller: Caller | None = None
+    stop: Stop | None = None  # it is not wanted any more
 
 
 class Command(Struct, frozen=True):

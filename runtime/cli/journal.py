@@ -9,6 +9,7 @@ from typing import Any
 from actors.codec import decode_any
 from actors.errors import PayloadRefused
 from actors.journal import (
+    ChildCancelRequested,
     ChildCompleted,
     ChildFailed,
     ChildStarted,
@@ -54,6 +55,7 @@ class Titles:
             case (
                 TaskCompleted(name=None, task=number)
                 | ChildCompleted(child=number)
+                | ChildCancelRequested(child=number)
                 | CommandAnswered(command=number, error=None)
             ):
                 return f"{event.type}(#{number} {self._names.get(number, '')})"

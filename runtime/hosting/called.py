@@ -11,7 +11,7 @@ from collections.abc import Callable
 from actors.execution import Execution
 from actors.journal import Caller
 from actors.ledger import Ledger, TakenCommand
-from actors.turn import Outcome, Turn
+from actors.turn import TERMINATED, Outcome, Turn
 from eventstore import Commit, InboxMark, LoadedStream, OutboxMessage
 from runtime.hosting.calls import answer_message, denial, mark_of, outcome_of, outcome_of_command, wanted_before
 from runtime.hosting.ground import Ground
@@ -59,6 +59,8 @@ class Called:
         """Tell those whose commands a turn has ended."""
         told: list[OutboxMessage] = []
         for answer in turn.answers:
+            if answer.outcome.ended == TERMINATED:
+                continue  # told below, in the words that everybody hears who asks later
             taken = ledger.commands.get(answer.command_id)
             if taken is not None and (caller := taken.received.caller) is not None and not taken.received.told:
                 partitions = self._ground.partitions

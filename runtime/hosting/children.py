@@ -13,6 +13,9 @@ Invariants, and who keeps them:
   said again attaches, and is answered again if the child has ended; every other caller is told of the conflict;
 * its end is told at least once, and at once: the outcome's row is in the commit that ends the run, and is removed only
   after the broker's confirm (`Outbox`). If the broker loses it then, the parent's row is still there to ask again;
+* a child that is not wanted any more hears of it: the decision, or its parent's end, makes the row's message a Start with
+  `stop`, in one commit. So it is said until the child's end is told; a child that had not been started yet is created
+  and ended in one turn, none of its code runs, and a Start of before finds it there;
 * its end is taken once: the parent's `Ledger` knows which children are open, and by which names;
 * nothing is refused into the quarantine: a Start or an outcome that can't be taken here and now comes again.
 """
@@ -24,7 +27,7 @@ from datetime import datetime, timedelta
 from msgspec import UNSET
 
 from actors import InvalidInput
-from actors.journal import Caller, ChildStarted
+from actors.journal import Caller, ChildStarted, Stop
 from actors.names import split_stream
 from actors.turn import Outcome
 from eventstore import OutboxMessage
@@ -39,9 +42,14 @@ _MOST_OPERATIONS = 2**31
 
 
 def start_message(
-    parent: str, started: ChildStarted, partitions: int, correlation_id: str | None, now: datetime
+    parent: str,
+    started: ChildStarted,
+    partitions: int,
+    correlation_id: str | None,
+    now: datetime,
+    stop: Stop | None = None,
 ) -> OutboxMessage:
-    """Make the message that starts a child; its row has the same sort of id as a task's."""
+    """Make the message that starts a child, or stops it; its row has the same sort of id as a task's."""
     caller = Caller(parent, started.child)
     start = Start(
         type=started.type,
@@ -51,6 +59,7 @@ def start_message(
         command_id=caller.key,
         caller=caller,
         asked_at=now,
+        stop=stop,
     )
     partition = partition_of(started.stream, partitions)
     return OutboxMessage(caller.key, Destination.COMMANDS, str(partition), encode_message(start), correlation_id)
@@ -69,6 +78,7 @@ def outcome_message(
         child=child,
         result=(outcome.result or NULL) if outcome.error is None else UNSET,
         error=outcome.error,
+        ended=outcome.ended,
     )
     row = row_of_outcome(child, caller)
     partition = partition_of(caller.stream, partitions)

@@ -16,8 +16,8 @@ from actors.codec import canonical
 from actors.definition import WorkflowType
 from actors.execution import Execution
 from actors.failures import error_info
-from actors.journal import Caller, ErrorInfo, RunStarted, TaskScheduled
-from actors.turn import LocalCall, Outcome, TimerRow, Turn
+from actors.journal import Caller, ErrorInfo, RunStarted, Stop, TaskScheduled
+from actors.turn import LocalCall, Outcome, StoppedChild, TimerRow, Turn
 from eventstore import Commit, LoadedStream, NewEvent, OutboxMessage, Redelivery, TimerKey
 from eventstore import Execution as ExecutionRow
 from runtime.hosting.called import Called
@@ -179,7 +179,7 @@ class WorkflowBehaviour:
             self._correlation_id = message.correlation_id or message.command_id or self.stream
             self._started_at = now
             step = self._step(
-                execution.start(message.input, message.command_id, now.timestamp(), message.caller),
+                execution.start(message.input, message.command_id, now.timestamp(), message.caller, message.stop),
                 now,
                 message.command_id,
             )
@@ -204,11 +204,15 @@ class WorkflowBehaviour:
         if caller != started.caller or canonical(started.input) != canonical(message.input):
             note = f"{self.stream} was started by somebody else; a child's id is its own: take another one"
             outcome = Outcome(error=ErrorInfo("Conflict", note))
-        if outcome is None:
-            return Step()  # the journal knows whom to tell
+        if outcome is None:  # the journal knows whom to tell
+            return Step() if message.stop is None else self._stop(message.stop, caller)
         commit = self._no_events()
         commit.outbox = [self._told(caller, outcome, message.correlation_id)]
         return Step(commit)
+
+    def _stop(self, stop: Stop, caller: Caller) -> Step:
+        now = self._ground.clock.now()
+        return self._step(self._execution.stop(stop, caller.key, now.timestamp()), now, caller.key)
 
     def _other_outcome(self, message: ChildOutcome | CommandOutcome) -> Step:
         """Take what became of a child, or of a command that another actor was given."""
@@ -216,6 +220,7 @@ class WorkflowBehaviour:
         outcome = Outcome(message.result if isinstance(message.result, Raw) else None, message.error)
         cause = f"{self.stream}#{message.number}"
         if isinstance(message, ChildOutcome):
+            outcome.ended = message.ended
             turn = execution.child_ended(message.number, message.child, outcome, now.timestamp())
             child = execution.ledger.children.get(message.number)
             asked_for = child is not None and child.stream == message.child
@@ -418,6 +423,8 @@ class WorkflowBehaviour:
         step = Step(logs=turn.logs, local_calls=turn.local_calls, stuck=turn.stuck, resumed=turn.resumed)
         if turn.events:
             step.commit = self._commit(turn, now or self._ground.clock.now(), causation_id)
+        if turn.stopped is not None and step.commit is not None:
+            self._stop_children(step.commit, step, turn.stopped, now or self._ground.clock.now())
         if turn.answers:
             step.resolved = [(answer.command_id, reply_for(answer.outcome)) for answer in turn.answers]
         if turn.finished is not None:
@@ -457,6 +464,21 @@ class WorkflowBehaviour:
         if turn.timers_cleared:
             commit.timers_clear = [self._timer_key(timer) for timer in turn.timers_cleared]
         return commit
+
+    def _stop_children(self, commit: Commit, step: Step, stopped: list[StoppedChild], now: datetime) -> None:
+        """Put other messages into the rows of children that are not wanted any more, and send them."""
+        rows = {row.id: row for row in commit.outbox}
+        last = {child.started.child: child for child in stopped}
+        for child in last.values():
+            message = start_message(
+                self.stream, child.started, self._ground.partitions, self._correlation_id, now, child.stop
+            )
+            if (row := rows.get(message.id)) is not None:  # it is started in this very turn
+                row.body = message.body
+                continue
+            message.due_at = now
+            commit.outbox_redeliver.append(Redelivery(message.id, now, message.body))
+            step.later.append(message)
 
     def _listing(self, turn: Turn, now: datetime) -> ExecutionRow | None:
         """Give the listing's row when it changed; most turns don't touch it."""

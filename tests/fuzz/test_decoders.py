@@ -16,6 +16,7 @@ from actors import InvalidInput, PayloadRefused
 from actors.codec import MAX_BYTES, canonical, check
 from actors.journal import (
     CancelRequested,
+    ChildCancelRequested,
     ChildCompleted,
     ChildFailed,
     ChildStarted,
@@ -61,6 +62,7 @@ EVENTS: list[JournalEvent] = [
     ChildStarted(3, "Errand", "c", RUN), ChildCompleted(3, RUN), ChildFailed(3, ERROR),
     CommandSent(4, "Clerk", "a", "file", RUN, True, 3), CommandAnswered(4, RUN), CommandAnswered(4, error=ERROR),
     CancelRequested("c", "why"), RunTerminated("c", "why", True), RunCancelled("why"),
+    ChildCancelRequested(3, "why"),
 ]  # fmt: skip
 
 

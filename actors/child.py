@@ -1,0 +1,120 @@
+"""Child workflows as the code of their parent sees them: started, awaited, asked to cancel."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, get_args
+
+from msgspec import Raw
+
+from actors.errors import DefinitionError
+from actors.journal import ChildCancelRequested, ChildStarted, OnClose
+from actors.names import stream_name
+from actors.operation import ChildCall
+
+if TYPE_CHECKING:
+    from actors.program import Program
+    from actors.workflow import Workflow
+
+_NOT_AWAITED = "its parent does not wait for it any more"
+
+
+def start_child(
+    program: Program,
+    workflow: type[Workflow] | str,
+    id: str,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    on_close: OnClose,
+) -> ChildCall:
+    """Decide that another workflow runs; see `Workflow.start_child`."""
+    if program.loop.is_closed():
+        raise GeneratorExit  # clean-up code of an instance that is being unloaded
+    if on_close not in get_args(OnClose):
+        raise DefinitionError(f"on_close is {on_close!r}; expected one of {', '.join(get_args(OnClose))}")
+    kind = program.kind.sibling(workflow)
+    stream_name(kind.name, id)  # an id that is not allowed is a mistake here, and not the child's
+    started = ChildStarted(program.asked + 1, kind.name, id, Raw(kind.run_signature.encode(args, kwargs)), on_close)
+    program.decide(started)
+    program.asked += 1
+    program.open[started.child] = operation = ChildCall(started, kind.run_signature, program.loop)
+    return operation
+
+
+async def call_child(
+    program: Program,
+    workflow: type[Workflow] | str,
+    id: str,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    on_close: OnClose,
+) -> Any:
+    """Start another workflow and await its result; see `Workflow.execute`."""
+    operation = start_child(program, workflow, id, args, kwargs, on_close)
+    future = operation.future
+    try:
+        return operation.signature.decode_result(await future)
+    except asyncio.CancelledError:
+        if future.cancelled() and operation.on_close != "abandon":
+            program.decide(ChildCancelRequested(operation.number, _NOT_AWAITED))
+        raise
+    finally:
+        del program.open[operation.number]
+
+
+class ChildHandle:
+    """A child workflow that was started. Awaiting it gives its result, as often as it is awaited.
+
+    A cancelled `await` asks the child to cancel, as awaiting an `asyncio.Task` does, unless it was started with
+    `on_close="abandon"`; `asyncio.shield(handle)` keeps it from that.
+    """
+
+    __slots__ = ("_operation", "_program")
+
+    def __init__(self, program: Program, operation: ChildCall) -> None:
+        self._program, self._operation = program, operation
+        operation.future.add_done_callback(self._ended)
+
+    @property
+    def type(self) -> str:
+        """The child's type."""
+        return self._operation.started.type
+
+    @property
+    def id(self) -> str:
+        """The child's id."""
+        return self._operation.started.id
+
+    def done(self) -> bool:
+        """Say whether the child has ended, as far as this run has heard."""
+        return self._operation.future.done()
+
+    def cancel(self, reason: str = "") -> None:
+        """Ask the child to cancel, once; `await` the handle for what comes of it. Nothing happens when it has ended."""
+        operation, program = self._operation, self._program
+        if not operation.future.done() and not operation.cancel_asked and not program.loop.is_closed():
+            program.decide(ChildCancelRequested(operation.number, reason))
+            operation.cancel_asked = True
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._result().__await__()
+
+    def __repr__(self) -> str:
+        return f"<child {self._operation.started.stream}>"
+
+    async def _result(self) -> Any:
+        operation = self._operation
+        if not operation.future.done():
+            try:
+                await asyncio.wait([operation.future])  # leaves the future alone: others may wait for it, too
+            except asyncio.CancelledError:
+                if operation.on_close != "abandon":
+                    self.cancel(_NOT_AWAITED)
+                raise
+        return operation.signature.decode_result(operation.future.result())
+
+    def _ended(self, future: asyncio.Future[Any]) -> None:
+        self._program.open.pop(self._operation.number, None)
+        if not future.cancelled():
+            future.exception()  # so that nobody is told of a failure that nobody awaited
