@@ -163,7 +163,7 @@ class Activation:
             self.host.stuck.plan(self.stream)
         self._submit(step, Item(self.host.wake(self.stream)))
         self._drain()
-        if self.is_absent and not self.behaviour.version:
+        if self.is_absent and not self.behaviour.version and not self.units:
             self.host.forget(self)  # it does not exist: whoever asked has been told
         return True
 

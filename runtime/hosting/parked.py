@@ -15,10 +15,11 @@ from typing import assert_never
 from actors.definition import AbsentType
 from actors.errors import UnknownName
 from actors.failures import error_info
-from actors.journal import RunStarted
+from actors.journal import Caller, RunStarted
 from actors.turn import LocalCall
 from eventstore import Commit, LoadedStream
 from eventstore import Execution as ExecutionRow
+from runtime.hosting.calls import answer_message, outcome_of
 from runtime.hosting.ground import Ground, refusal, storable
 from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
 from runtime.messages import (
@@ -26,6 +27,7 @@ from runtime.messages import (
     AwaitResult,
     Cancel,
     ChildOutcome,
+    CommandOutcome,
     Reply,
     Send,
     Start,
@@ -92,9 +94,11 @@ class ParkedActor:
         """Tell whoever asks that it can't be done here and now."""
         content = item.content
         match content:
+            case Send(caller=Caller() as caller):
+                return self._call(content, caller)
             case Start() | Send() | Ask() | AwaitResult() | Cancel() | Terminate():
                 return refusal(item, self._reply())
-            case TaskOutcome() | ChildOutcome() | TimerDue() | LocalDone() | Wake():
+            case TaskOutcome() | ChildOutcome() | CommandOutcome() | TimerDue() | LocalDone() | Wake():
                 return Step()
             case _:
                 assert_never(content)
@@ -109,6 +113,14 @@ class ParkedActor:
 
     def dispose(self) -> None:
         """Nothing to release."""
+
+    def _call(self, message: Send, caller: Caller) -> Step:
+        """Tell another actor that there is no such type; if there only is no code for it now, its command comes again."""
+        if self.exists:
+            return Step()
+        ground = self._ground
+        told = answer_message(message, caller, outcome_of(self._reply()), ground.partitions)
+        return Step(Commit(ground.partition, ground.epoch, outbox=[told]))
 
     def _reply(self) -> Reply:
         if self.exists:
