@@ -9,7 +9,7 @@ from runtime.shadowing import check_own_packages
 
 check_own_packages()
 
-from runtime.assembly import connect, migrate, run_node, run_worker  # noqa: E402 - a shadowed package must be told first
+from runtime.assembly import connect, migrate, run_node, run_projections, run_worker  # noqa: E402 - a shadowed package must be told first
 from runtime.client import Client  # noqa: E402
 from runtime.errors import (  # noqa: E402
     AlreadyFinished,
@@ -28,6 +28,7 @@ from runtime.errors import (  # noqa: E402
     PerdureError,
 )
 from runtime.node import Node  # noqa: E402
+from runtime.readers import Projection, Projections, Recorded  # noqa: E402
 from runtime.settings import Settings, load_settings  # noqa: E402
 from runtime.worker import Worker  # noqa: E402
 
@@ -48,11 +49,15 @@ __all__ = [
     "Node",
     "NotFound",
     "PerdureError",
+    "Projection",
+    "Projections",
+    "Recorded",
     "Settings",
     "Worker",
     "connect",
     "load_settings",
     "migrate",
     "run_node",
+    "run_projections",
     "run_worker",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 
@@ -11,6 +11,9 @@ from actors import App
 from eventstore.postgres import PostgresLeases, PostgresStore, migrate_store
 from runtime.client import Client
 from runtime.node import Node
+from runtime.readers.checkpoints import migrate_checkpoints, open_connection
+from runtime.readers.projection import Projections
+from runtime.readers.projector import Projector
 from runtime.settings import Settings
 from runtime.transport.port import Topology, Transport
 from runtime.worker import Worker
@@ -94,6 +97,8 @@ async def migrate(settings: Settings, app: App | None = None) -> list[str]:
         StoreError, TransportError.
     """
     done = [f"schema: {name}" for name in await migrate_store(settings.database_url, settings.partitions)]
+    for url in dict.fromkeys((settings.database_url, settings.tables_url)):
+        done += [f"schema: readers {name}" for name in await migrate_checkpoints(url)]
     async with open_store(settings) as store, open_transport(settings) as transport:
         topology = Topology(store.partitions, frozenset() if app is None else app.task_queues)
         missing = await transport.check(topology)
@@ -123,6 +128,40 @@ async def run_worker(
     """Run a worker until `stop` is set."""
     async with open_transport(settings) as transport:
         await Worker(app, transport, settings, queues).run(stop, ready)
+
+
+async def run_projections(
+    projections: Projections,
+    settings: Settings,
+    stop: asyncio.Event,
+    ready: Callable[[], None] | None = None,
+    *,
+    names: Sequence[str] = (),
+    partitions: Sequence[int] | None = None,
+) -> None:
+    """Run projections until `stop` is set; as many processes as you like, of which one works on a partition at a time.
+
+    Args:
+        projections: which, and their app.
+        settings: where the log and the projections' tables are.
+        stop: ends it, after the batches under way.
+        ready: called when all have begun.
+        names: these alone; all by default.
+        partitions: these of the log's alone; all by default.
+
+    Raises:
+        ConfigurationError: there is no projection of one of the names.
+        StoreError: a database can't be reached at the start, or `migrate` was not run on it.
+    """
+    chosen = [projections.get(name) for name in names] if names else list(projections.by_name.values())
+    async with open_store(settings) as store:
+        (await open_connection(settings.tables_url)).terminate()  # is it there?
+        async with asyncio.TaskGroup() as group:
+            for projection in chosen:
+                projector = Projector(projection, projections.app, store, settings.tables_url, partitions=partitions)
+                group.create_task(projector.run(stop), name=f"projection {projection.title}")
+            if ready is not None:
+                ready()
 
 
 def _now() -> datetime:

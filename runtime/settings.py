@@ -19,6 +19,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     database_url: str
     broker_url: str | None = None  # None: Postgres carries the messages, too
+    projections_url: str | None = None  # the database of the projections' tables; None: the log's own
     node_name: str = ""  # empty: made from the host's name and the process id
     partitions: int | None = None  # only for `migrate`; None: keep what the store has, 8 for a new one
     lease_ttl: float = 4.0  # a node beats four times in it; a killed one is missed up to a beat after it
@@ -30,10 +31,19 @@ class Settings(Struct, frozen=True, kw_only=True):
     inbox_days: float = 7.0  # how long a command id is remembered
     shutdown_grace: float = 20.0
 
+    @property
+    def tables_url(self) -> str:
+        """The database that projections write to."""
+        return self.projections_url or self.database_url
+
     def __post_init__(self) -> None:
         _check_url(self.database_url, ("postgresql", "postgres"), "database_url", "postgresql://user@host/database")
         if self.broker_url is not None:
             _check_url(self.broker_url, ("amqp", "amqps"), "broker_url", "amqp://user:password@host/vhost")
+        if self.projections_url is not None:
+            _check_url(
+                self.projections_url, ("postgresql", "postgres"), "projections_url", "postgresql://user@host/database"
+            )
         for name in ("lease_ttl", "prefetch", "activations", "idle", "task_concurrency", "sweep_after", "inbox_days"):
             if getattr(self, name) <= 0:
                 raise ConfigurationError(f"{variable(name)} must be above 0, it is {getattr(self, name)}")

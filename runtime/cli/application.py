@@ -27,6 +27,7 @@ def build() -> typer.Typer:
         listing,
         migrating,
         processes,
+        projection,
         quarantine,
         replaying,
         showing,
@@ -54,6 +55,7 @@ def build() -> typer.Typer:
         history,
         replaying,
         exporting,
+        projection,
         quarantine,
     ):
         module.register(application)

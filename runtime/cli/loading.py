@@ -4,10 +4,14 @@ import importlib
 import sys
 import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from actors import App
 from runtime.cli.errors import CommandLineError
 from runtime.shadowing import refuse_shadowing
+
+if TYPE_CHECKING:
+    from runtime.readers import Projections
 
 
 def load_app(reference: str) -> App:
@@ -17,19 +21,35 @@ def load_app(reference: str) -> App:
         CommandLineError: it can't be loaded; for an error inside the user's module the message has its file and line.
         ShadowedPackage: a module here has the name of one of Perdure's packages.
     """
-    module_name, colon, attribute = reference.partition(":")
-    if not colon or not module_name or not attribute:
-        raise CommandLineError(f"{reference!r} does not name an application: expected module:app, for example shop:app")
-    folder = Path.cwd()
-    refuse_shadowing(folder)
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
-    app = _attribute(_import(module_name, reference), attribute, reference)
+    app, attribute = _loaded(reference, "an application: expected module:app, for example shop:app")
     if not isinstance(app, App):
         raise CommandLineError(
             f"{reference} is a {type(app).__name__}, not an actors.App: write `{attribute} = App(…)`"
         )
     return app
+
+
+def load_projections(reference: str) -> Projections:
+    """Import `module:projections`; raises as `load_app` does."""
+    from runtime.readers import Projections
+
+    found, attribute = _loaded(reference, "projections: expected module:projections, for example stocked:projections")
+    if not isinstance(found, Projections):
+        raise CommandLineError(
+            f"{reference} is a {type(found).__name__}, not a runtime.Projections: write `{attribute} = Projections(app, […])`"
+        )
+    return found
+
+
+def _loaded(reference: str, what: str) -> tuple[object, str]:
+    module_name, colon, attribute = reference.partition(":")
+    if not colon or not module_name or not attribute:
+        raise CommandLineError(f"{reference!r} does not name {what}")
+    folder = Path.cwd()
+    refuse_shadowing(folder)
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    return _attribute(_import(module_name, reference), attribute, reference), attribute
 
 
 def _import(name: str, reference: str) -> object:

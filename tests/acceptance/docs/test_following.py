@@ -6,15 +6,47 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+import asyncpg
 import pytest
 
 from eventstore import PostgresLeases, PostgresStore, migrate_store
 from tests.acceptance.docs.conftest import Shell
-from tests.acceptance.docs.pages import ROOT, python_file
+from tests.acceptance.docs.pages import ROOT, python_file, shell_block
 from tests.conformance.store.building import commit, write
 from tests.waiting import wait_until
 
+_THERE = "SELECT to_regclass('stocked') IS NOT NULL"
+
 pytestmark = pytest.mark.timeout(120)
+
+
+READERS = ROOT / "runtime/readers/README.md"
+
+
+async def test_a_projection(shell: Shell, fresh_database: Callable[[], Awaitable[str]]) -> None:
+    """The page's projection keeps its table in step, is listed, and is made anew."""
+    database = shell.environment["PERDURE_DATABASE_URL"] = await fresh_database()
+    (shell.folder / "stocked.py").write_text(python_file(READERS, "stocked.py"))
+    run, listed, rebuild = [line.partition("  # ") for line in shell_block(READERS, "perdure projection")]
+    shell.run("perdure migrate --app shop:app")
+    shell.start("perdure node shop:app")
+    shell.run("perdure send Stock/tea add --input '{\"units\": 10}' --timeout 40")
+    shell.start(run[0])
+    connection = await asyncpg.connect(database)
+
+    async def stocked(*expected: object) -> bool:
+        found = await connection.fetch("SELECT * FROM stocked") if await connection.fetchval(_THERE) else []
+        return [tuple(row.values()) for row in found] == [expected]
+
+    await wait_until(lambda: stocked("tea", 10, 1), seconds=30)
+    shell.run("perdure send Stock/tea take --input '{\"units\": 3}'")
+    await wait_until(lambda: stocked("tea", 7, 2), seconds=30)
+    assert listed[2] in shell.run(listed[0])
+    await connection.execute("UPDATE stocked SET units = -1")
+    assert rebuild[2] in shell.run(rebuild[0])
+    await wait_until(lambda: stocked("tea", 7, 2), seconds=30)
+    await connection.close()
+    assert shell.stop() == [0, 0]
 
 
 async def test_a_subscription(shell: Shell, fresh_database: Callable[[], Awaitable[str]]) -> None:
