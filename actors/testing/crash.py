@@ -12,7 +12,6 @@ from actors.actor import Actor
 from actors.app import App
 from actors.codec import builtins
 from actors.failures import describe
-from actors.task import Task
 from actors.testing.difference import difference
 from actors.testing.errors import EndsOtherwise, StoryFailed
 from actors.testing.faults import NO_FAULTS, Faults
@@ -45,7 +44,7 @@ def crash_everywhere(
     app: App | type[Actor] | type[Workflow] | Sequence[type[Actor] | type[Workflow]],
     story: Story,
     *,
-    tasks: Mapping[Task[..., Any] | str, Any] | None = None,
+    tasks: Mapping[Any, Any] | None = None,
     real: bool = False,
     at: datetime = START,
     check_json: bool = False,

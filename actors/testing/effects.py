@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from actors.journal import Caller, ChildStarted, RunStarted, TaskAttemptFailed, TaskScheduled, decode_event
+from actors.journal import Caller, ChildStarted, CommandSent, RunStarted, TaskAttemptFailed, TaskScheduled, decode_event
 from actors.testing.errors import NoEnd, StoryFailed
 from actors.testing.hosted import Hosted
-from actors.testing.mail import ChildEnded, RunLocal, RunTask, StartRun, TimerDue
+from actors.testing.mail import ChildEnded, Command, CommandEnded, RunLocal, RunTask, StartRun, TimerDue
 from actors.turn import Answer, LocalCall, LogLine, NewRecord, Outcome, StoppedChild, TimerRow, Turn
 
 if TYPE_CHECKING:
@@ -50,6 +50,19 @@ def _retry(world: World, hosted: Hosted, failed: TaskAttemptFailed) -> None:
 def _answers(world: World, hosted: Hosted, answers: list[Answer]) -> None:
     for answer in answers:
         world.answers[hosted.stream, answer.command_id] = answer.outcome
+        if (caller := hosted.caller_of(answer.command_id)) is not None:
+            world.post(caller.stream, CommandEnded(caller.number, hosted.stream, answer.outcome))
+
+
+def _sent(world: World, hosted: Hosted, commands: list[CommandSent]) -> None:
+    for sent in commands:
+        if sent.type not in world.app.types:
+            raise StoryFailed(
+                f"{hosted.stream} gives {sent.stream} the command {sent.name}, and this app has no {sent.type}: give the test "
+                f"a class of that name, `class Stub(Actor, name={sent.type!r})`"
+            )
+        caller = Caller(hosted.stream, sent.command)
+        world.post(sent.stream, Command(caller.key, sent.name, sent.input, caller, sent.told))
 
 
 def _tasks(world: World, hosted: Hosted, tasks: list[TaskScheduled]) -> None:
@@ -107,6 +120,7 @@ EFFECTS: dict[str, Callable[[World, Hosted, Any], None]] = {
     "tasks": _tasks,
     "stopped": _stopped,  # before the starts: one that is stopped in the turn of its start never runs
     "children": _children,
+    "sent": _sent,
     "tasks_closed": _tasks_closed,
     "local_calls": _local_calls,
     "timers_set": _timers_set,

@@ -11,12 +11,23 @@ from msgspec import Raw
 
 from actors.codec import canonical
 from actors.definition import ActorType, WorkflowType
-from actors.errors import Bug, Failure, Nondeterminism, SnapshotRefused
+from actors.errors import Bug, Failure, InvalidInput, Nondeterminism, SnapshotRefused
 from actors.failures import error_info
-from actors.journal import ErrorInfo
+from actors.journal import Caller, ErrorInfo
 from actors.testing.errors import CommandFailed, CommandRefused, InstanceStuck, StoryFailed
 from actors.testing.json_check import JsonCheck
-from actors.testing.mail import ChildEnded, Command, LocalEnded, Mail, StartRun, TaskEnded, TimerDue
+from actors.testing.mail import (
+    CancelRun,
+    ChildEnded,
+    Command,
+    CommandEnded,
+    LocalEnded,
+    Mail,
+    StartRun,
+    TaskEnded,
+    TerminateRun,
+    TimerDue,
+)
 from actors.testing.watched import Journal, WatchedEntity, WatchedExecution
 from actors.turn import LocalCall, Turn
 
@@ -33,6 +44,10 @@ class Hosted(ABC):
     @abstractmethod
     def take(self, mail: Mail, at: float) -> Turn:
         """Handle a message in memory; a repeated one gives an empty turn. Raises `CommandRefused`, `CommandFailed` (by a validator), `InstanceStuck`."""
+
+    @abstractmethod
+    def caller_of(self, command_id: str) -> Caller | None:
+        """Say which instance awaits the answer to a command that was accepted; None for none, and for the test."""
 
     @abstractmethod
     def query(self, name: str, input: Raw) -> bytes:
@@ -100,6 +115,11 @@ class HostedWorkflow(Hosted):
             raise self._stuck(f"handled {type(mail).__name__}", self.execution) from self.execution.trouble
         return turn
 
+    def caller_of(self, command_id: str) -> Caller | None:
+        """See `Hosted`."""
+        taken = self.execution.ledger.commands.get(command_id)
+        return None if taken is None or taken.received.told else taken.received.caller
+
     def query(self, name: str, input: Raw) -> bytes:
         """See `Hosted`."""
         return self.execution.query(name, input)
@@ -127,19 +147,52 @@ class HostedWorkflow(Hosted):
         raise CommandRefused("Conflict", f"{self.stream} was started before, with other input or by somebody else")
 
     def _command(self, mail: Command, at: float) -> Turn:
-        ledger = self.execution.ledger
+        execution = self.execution
+        ledger = execution.ledger
         if ledger.start is None:
-            raise CommandRefused("NotFound", f"there is no {self.stream}: start it first")
+            return self._start_with(mail, at)
         if (taken := ledger.commands.get(mail.id)) is not None:
             if taken.received.name != mail.name or canonical(taken.received.input) != canonical(mail.input):
                 raise CommandRefused("Conflict", f"command id {mail.id} was used for other input")
             return Turn()
         if ledger.outcome is not None:
             raise CommandRefused("AlreadyFinished", f"{self.stream} has ended and takes no more commands")
-        if self.kind.command(mail.name).validator is not None:
-            with _judging(self.stream, mail):
-                self.execution.validate(mail.name, mail.input, at)
-        return self.execution.command(mail.id, mail.name, mail.input, at)
+        with _judging(self.stream, mail):
+            if execution.kind.command(mail.name).validator is not None:
+                execution.validate(mail.name, mail.input, at)
+        return execution.command(mail.id, mail.name, mail.input, at, mail.caller, told=mail.told)
+
+    def _start_with(self, mail: Command, at: float) -> Turn:
+        if mail.start is None:
+            raise CommandRefused("NotFound", f"there is no {self.stream}: start it first")
+        begun = self.execution.start(mail.start, mail.id, at)
+        if begun.stuck is not None:
+            return begun
+        try:
+            return begun.followed_by(self._command(mail, at))
+        except (CommandRefused, CommandFailed):
+            self.drop()  # both or nothing
+            raise
+
+    def _cancel(self, mail: CancelRun, at: float) -> Turn:
+        ledger = self.execution.ledger
+        self._check_end(ledger.cancel is not None and ledger.cancel.id == mail.id, "cancelled")
+        return self.execution.cancel(mail.id, mail.reason, at)
+
+    def _terminate(self, mail: TerminateRun, at: float) -> Turn:  # noqa: ARG002 - no code is run
+        ledger = self.execution.ledger
+        self._check_end(ledger.terminated is not None, "terminated")
+        return self.execution.terminate(mail.id, mail.reason, tree=mail.tree)
+
+    def _check_end(self, repeated: bool, what: str) -> None:
+        ledger = self.execution.ledger
+        if ledger.start is None:
+            raise CommandRefused("NotFound", f"there is no {self.stream}: start it first")
+        if ledger.outcome is not None and not repeated:
+            raise CommandRefused("AlreadyFinished", f"{self.stream} has ended and can't be {what} any more")
+
+    def _command_ended(self, mail: CommandEnded, at: float) -> Turn:
+        return self.execution.command_answered(mail.number, mail.actor, mail.outcome, at)
 
     def _task_ended(self, mail: TaskEnded, at: float) -> Turn:
         execution = self.execution
@@ -148,7 +201,7 @@ class HostedWorkflow(Hosted):
         open_task = execution.ledger.tasks.get(mail.task)
         if open_task is None or open_task.attempt != mail.attempt:
             return Turn()
-        retry = self.kind.tasks[open_task.scheduled.name].retry
+        retry = execution.kind.tasks[open_task.scheduled.name].retry
         delay = retry.delay_after(mail.attempt, 0.0) if mail.retryable else None
         if delay is None:
             return execution.task_failed(mail.task, mail.error, mail.attempt, at)
@@ -170,6 +223,9 @@ class HostedWorkflow(Hosted):
     _TAKE: ClassVar[dict[type, Callable[[HostedWorkflow, Any, float], Turn]]] = {
         StartRun: _start,
         Command: _command,
+        CommandEnded: _command_ended,
+        CancelRun: _cancel,
+        TerminateRun: _terminate,
         TaskEnded: _task_ended,
         LocalEnded: _local_ended,
         TimerDue: _timer_due,
@@ -205,20 +261,22 @@ class HostedActor(Hosted):
         self._entity = entity
         return entity
 
-    def take(self, mail: Mail, at: float) -> Turn:  # noqa: ARG002 - actors have no clock
+    def take(self, mail: Mail, at: float) -> Turn:
         """See `Hosted`."""
         __tracebackhide__ = True
-        if not isinstance(mail, Command):
-            raise CommandRefused("InvalidInput", f"{self.stream} is an actor: it is not started; send it a command")
+        if isinstance(mail, CommandEnded):
+            return Turn()  # the receipt for what it told
+        if not isinstance(mail, Command) or mail.start is not None:
+            raise CommandRefused("InvalidInput", f"{self.stream} is an actor: it has no start and no end")
         if (handled := self._inbox.get(mail.id)) is not None:
             if handled != mail:
                 raise CommandRefused("Conflict", f"command id {mail.id} was used for other input")
             return Turn()
-        if self.kind.command(mail.name).validator is not None:
-            with _judging(self.stream, mail):
+        with _judging(self.stream, mail):
+            if self.kind.command(mail.name).validator is not None:
                 self.entity.validate(mail.name, mail.input)
         try:
-            return self.entity.command(mail.id, mail.name, mail.input)
+            return self.entity.command(mail.id, mail.name, mail.input, at)
         except Bug as bug:
             raise InstanceStuck(str(bug)) from bug.__cause__ or bug
 
@@ -231,6 +289,11 @@ class HostedActor(Hosted):
             self.drop()
         elif turn.events and (self._snapshots or self._check is not None):
             self._take_snapshot()
+
+    def caller_of(self, command_id: str) -> Caller | None:
+        """See `Hosted`."""
+        mail = self._inbox.get(command_id)
+        return None if mail is None or mail.told else mail.caller
 
     def query(self, name: str, input: Raw) -> bytes:
         """See `Hosted`."""
@@ -258,12 +321,14 @@ class HostedActor(Hosted):
 
 @contextmanager
 def _judging(stream: str, mail: Command) -> Iterator[None]:
-    """Turn what a validator raises into the answer to its command."""
+    """Turn what speaks against a command into its answer."""
     __tracebackhide__ = True
     try:
         yield
+    except InvalidInput as error:
+        raise CommandRefused(type(error).__name__, str(error)) from None
     except Failure as refused:
-        error = error_info(refused)
-        raise CommandFailed(f"{mail.name} of {stream}", error.type, error.message, error.details_value()) from refused
+        info = error_info(refused)
+        raise CommandFailed(f"{mail.name} of {stream}", info.type, info.message, info.details_value()) from refused
     except Bug as bug:
         raise StoryFailed(str(bug)) from bug.__cause__ or bug

@@ -8,17 +8,18 @@ from typing import Any
 from msgspec import Raw
 
 from actors.actor import Actor
-from actors.codec import decode_any
+from actors.codec import decode_any, encode
 from actors.definition import ActorType, WorkflowType
-from actors.errors import DefinitionError, Failure, RunFailed
+from actors.errors import DefinitionError, Failure, RunCancelled, RunFailed, RunTerminated
 from actors.history import PastEvent, write_history
 from actors.journal import decode_event
 from actors.names import stream_name
 from actors.testing.errors import CommandFailed, CommandRefused, NothingHappens
 from actors.testing.hosted import HostedWorkflow
-from actors.testing.mail import Command, StartRun
+from actors.testing.mail import CancelRun, Command, StartRun, TerminateRun
+from actors.testing.watched import Recorded
 from actors.testing.world import World
-from actors.turn import Outcome
+from actors.turn import CANCELLED, TERMINATED, Outcome
 from actors.workflow import Workflow
 
 
@@ -43,12 +44,7 @@ class Instance:
             raise DefinitionError(f"{self.stream} is an actor: it is not started; `get` it and call a command")
         with self._world.watching():
             input = Raw(self._kind.run_signature.encode(args, kwargs))
-        command_id = command_id or self._new_id()
-        self._world.post(self.stream, StartRun(input, command_id))
-        self._world.run_to(self._world.now)
-        refused = self._world.answers.get((self.stream, command_id))
-        if isinstance(refused, CommandRefused):
-            raise refused
+        self._post(StartRun(input, command_id or self._new_id()))
 
     def call(self, name: str, /, *args: Any, command_id: str | None = None, **kwargs: Any) -> Any:
         """Send a command and wait for its answer.
@@ -62,6 +58,23 @@ class Instance:
         """
         __tracebackhide__ = True
         command_id = self.send(name, *args, command_id=command_id, **kwargs)
+        return self.answer(name, command_id)
+
+    def start_and_call(self, start: Any, name: str, /, *args: Any, command_id: str | None = None, **kwargs: Any) -> Any:
+        """Start a workflow unless it is there, and call a command, in one step; `start` holds all arguments of `run`.
+
+        Raises:
+            Like `call`. If the command can't be taken, nothing is started.
+        """
+        __tracebackhide__ = True
+        if not isinstance(kind := self._kind, WorkflowType):
+            raise DefinitionError(f"{self.stream} is an actor: it is not started; call the command alone")
+        begin = Raw(encode({} if start is None else start))
+        kind.run_signature.decode(begin)
+        with self._world.watching():
+            input = Raw(kind.command(name).signature.encode(args, kwargs))
+        command_id = command_id or self._new_id()
+        self._world.post(self.stream, Command(command_id, name, input, start=begin))
         return self.answer(name, command_id)
 
     def send(self, name: str, /, *args: Any, command_id: str | None = None, **kwargs: Any) -> str:
@@ -87,6 +100,20 @@ class Instance:
             raise CommandFailed(f"{name} of {self.stream}", error.type, error.message, error.details_value())
         return self._kind.command(name).signature.decode_result(answer.result or b"null")
 
+    def cancel(self, reason: str = "", *, command_id: str | None = None) -> None:
+        """Ask a workflow to cancel, and let happen what happens at once; `result` tells how it ended.
+
+        Raises:
+            CommandRefused: there is no such workflow, or it has ended.
+        """
+        __tracebackhide__ = True
+        self._post(CancelRun(command_id or self._new_id(), reason))
+
+    def terminate(self, reason: str = "", *, tree: bool = False, command_id: str | None = None) -> None:
+        """End a workflow at once, without running its code; raises like `cancel`. `tree`: its children, too."""
+        __tracebackhide__ = True
+        self._post(TerminateRun(command_id or self._new_id(), reason, tree))
+
     def query(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """Ask, also an instance that has ended; raises `UnknownName`, `InvalidArguments`, `CommandFailed`, `Bug`."""
         __tracebackhide__ = True
@@ -105,6 +132,7 @@ class Instance:
 
         Raises:
             RunFailed: the run raised a declared failure; `.type` names it.
+            RunCancelled, RunTerminated: it was.
             NothingHappens: it waits for what never comes: a command, or a condition.
             InstanceStuck: a mistake in its code.
         """
@@ -116,19 +144,20 @@ class Instance:
             raise NothingHappens(f"{self.stream} never ends: nothing is left to happen, and {self._why()}")
         outcome = self._outcome or Outcome()
         if (error := outcome.error) is not None:
-            raise RunFailed(self.stream, error.type, error.message, error.details_value())
+            ended = {CANCELLED: RunCancelled, TERMINATED: RunTerminated}.get(outcome.ended or "", RunFailed)
+            raise ended(self.stream, error.type, error.message, error.details_value())
         return kind.run_signature.decode_result(outcome.result or b"null")
 
     @property
     def status(self) -> str:
-        """`running`, `completed`, `failed`; of an actor `active`, of what nothing has happened to yet `new`."""
+        """`running`, `completed`, `failed`, `cancelled`, `terminated`; of an actor `active`, of what nothing has happened to yet `new`."""
         hosted = self._world.hosted(self.stream)
         if not hosted.journal:
             return "new"
         if not isinstance(hosted, HostedWorkflow):
             return "active"
         outcome = self._outcome
-        return "running" if outcome is None else "failed" if outcome.error else "completed"
+        return "running" if outcome is None else outcome.status
 
     def end(self) -> Any:
         """Give how a workflow has ended as plain values: its result or its error; None while it runs, and for actors."""
@@ -147,10 +176,7 @@ class Instance:
     @property
     def events(self) -> list[Any]:
         """Its journal so far: an actor's own events, or what `actors.journal` knows of a workflow."""
-        journal = self._world.hosted(self.stream).journal
-        if isinstance(kind := self._kind, ActorType):
-            return [kind.events[recorded.type].decode(recorded.data) for recorded in journal]
-        return [decode_event(recorded.type, recorded.data) for recorded in journal]
+        return [self._decode(recorded) for recorded in self._world.hosted(self.stream).journal]
 
     def waiting_for(self) -> str:
         """Say in words what a workflow waits for now."""
@@ -170,6 +196,19 @@ class Instance:
     def _outcome(self) -> Outcome | None:
         hosted = self._world.hosted(self.stream)
         return hosted.execution.outcome if isinstance(hosted, HostedWorkflow) else None
+
+    def _decode(self, recorded: Recorded) -> Any:
+        handler = self._kind.events.get(recorded.type) if isinstance(self._kind, ActorType) else None
+        return decode_event(recorded.type, recorded.data) if handler is None else handler.decode(recorded.data)
+
+    def _post(self, mail: StartRun | CancelRun | TerminateRun) -> None:
+        """Deliver what is answered at once, or refused."""
+        __tracebackhide__ = True
+        self._world.post(self.stream, mail)
+        self._world.run_to(self._world.now)
+        id = mail.command_id or "" if isinstance(mail, StartRun) else mail.id
+        if isinstance(refused := self._world.answers.get((self.stream, id)), CommandRefused):
+            raise refused
 
     def _why(self) -> str:
         return f"{self.stream} waits for {self.waiting_for()}" if self.status == "running" else f"it is {self.status}"

@@ -18,11 +18,40 @@ class StartRun(Struct, frozen=True):
 
 
 class Command(Struct, frozen=True):
-    """Ask an actor or workflow to do something."""
+    """Ask an actor or workflow to do something; by `caller`, if another instance does, which awaits no answer if it `told` it.
+
+    `start`: the arguments of `run`, to start the workflow with if it is not there.
+    """
 
     id: str
     name: str
     input: Raw
+    caller: Caller | None = None
+    told: bool = False
+    start: Raw | None = None
+
+
+class CommandEnded(Struct, frozen=True):
+    """To an instance that gave another one a command: what became of it."""
+
+    number: int
+    actor: str
+    outcome: Outcome
+
+
+class CancelRun(Struct, frozen=True):
+    """Ask a workflow to cancel."""
+
+    id: str
+    reason: str
+
+
+class TerminateRun(Struct, frozen=True):
+    """End a workflow at once."""
+
+    id: str
+    reason: str
+    tree: bool
 
 
 class RunTask(Struct, frozen=True):
@@ -85,5 +114,17 @@ def key_of(mail: Mail) -> tuple[str, int] | None:
             return None
 
 
-Mail = StartRun | Command | RunTask | TaskEnded | RunLocal | LocalEnded | TimerDue | ChildEnded
+Mail = (
+    StartRun
+    | Command
+    | CommandEnded
+    | CancelRun
+    | TerminateRun
+    | RunTask
+    | TaskEnded
+    | RunLocal
+    | LocalEnded
+    | TimerDue
+    | ChildEnded
+)
 VOLATILE = (RunLocal, LocalEnded)  # known to the node's memory only: gone when the activation is

@@ -142,7 +142,9 @@ class _OutOfTime(Exception):
 
 def _perform(task: Task[..., Any], outcome: Any, arguments: dict[str, Any], context: TaskContext) -> tuple[Any, float]:
     __tracebackhide__ = True
-    if isinstance(outcome, BaseException) or (isinstance(outcome, type) and issubclass(outcome, BaseException)):
+    if isinstance(outcome, BaseException):
+        raise outcome.with_traceback(None)  # that of its last time would be carried along, and grow
+    if isinstance(outcome, type) and issubclass(outcome, BaseException):
         raise outcome
     if not callable(outcome):
         return outcome, 0.0

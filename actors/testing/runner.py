@@ -39,7 +39,7 @@ class WorkflowTest:
     def __init__(
         self,
         *app: App | type[Actor] | type[Workflow],
-        tasks: Mapping[Task[..., Any] | str, Any] | None = None,
+        tasks: Mapping[Any, Any] | None = None,
         real: bool = False,
         at: datetime = START,
         faults: Faults = NO_FAULTS,
@@ -49,7 +49,7 @@ class WorkflowTest:
 
         Args:
             app: one `App`; or the classes that the test needs (then the tasks are those that `tasks` names).
-            tasks: what each task does: a result; an exception to raise; a function to call with the task's arguments
+            tasks: what each task (or its name) does: a result; an exception to raise; a function to call with the task's arguments
                 (async or not; its sleeps take virtual time); several of these `in_turn`; `must_not_run`; or the task
                 itself, to run its own function.
             real: whether tasks that are not named there run their own functions. If not, calling one fails the test.
@@ -136,6 +136,11 @@ class WorkflowTest:
             " ".join([stream, line.level, line.event, *(f"{name}={value!r}" for name, value in line.fields.items())])
             for stream, line in self._world.logs
         ]
+
+    @property
+    def put_aside(self) -> list[str]:
+        """The commands that one instance told another and that could not be taken, in words: on a node people see to them."""
+        return list(self._world.put_aside)
 
     @property
     def steps(self) -> list[str]:

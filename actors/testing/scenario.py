@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -10,7 +10,7 @@ from msgspec import UNSET, Raw
 
 from actors.actor import Actor
 from actors.app import App
-from actors.codec import encode
+from actors.codec import decode_any, encode
 from actors.definition import ActorType
 from actors.errors import DefinitionError, Failure, PayloadRefused, Rejected, SnapshotRefused
 from actors.failures import error_info
@@ -18,13 +18,16 @@ from actors.journal import ErrorInfo
 from actors.names import stream_name
 from actors.testing.difference import difference, partial_difference, shown
 from actors.testing.json_check import JsonCheck
-from actors.testing.watched import Journal, WatchedEntity, rebuilt
+from actors.testing.watched import Journal, Recorded, WatchedEntity, rebuilt
 from actors.turn import Answer, NewRecord, Outcome, Turn
+from actors.workflow import Workflow
 
 _START = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 
 
-def scenario(actor: type[Actor], id: str = "1", *, check_json: bool = False) -> Scenario:
+def scenario(
+    actor: type[Actor], id: str = "1", *, others: Iterable[type[Actor] | type[Workflow]] = (), check_json: bool = False
+) -> Scenario:
     """Begin a test of one actor.
 
         scenario(Account).given(Deposited(100)).when("withdraw", 30).then(Withdrawn(30), answers=70)
@@ -36,12 +39,13 @@ def scenario(actor: type[Actor], id: str = "1", *, check_json: bool = False) -> 
     Args:
         actor: its class; it need not be in an `App`.
         id: of the instance, for actors that look at theirs.
+        others: the classes that it gives commands to.
         check_json: whether arguments, events, answers and the state must come back from JSON as they are, too.
 
     Raises:
         DefinitionError: the class can't work; InvalidId: the id is not allowed.
     """
-    app = App(actors=[actor])
+    app = App(actors=[actor, *others])
     kind = app.type(actor.type_name)
     if not isinstance(kind, ActorType):
         raise DefinitionError(f"{actor.__name__} is no Actor; for a workflow use actors.testing.WorkflowTest")
@@ -69,7 +73,12 @@ class Scenario:
     @property
     def events(self) -> list[Any]:
         """All events so far, the given ones and the emitted ones, as objects."""
-        return [self._kind.events[recorded.type].decode(recorded.data) for recorded in self._journal]
+        return self._decoded(self._journal)
+
+    @property
+    def told(self) -> list[tuple[str, str, Any]]:
+        """The commands that the newest command told others: stream, name, arguments."""
+        return [(sent.stream, sent.name, decode_any(sent.input)) for sent in self._turn.sent or ()]
 
     def given(self, *events: object) -> Self:
         """Let these events have happened.
@@ -120,13 +129,14 @@ class Scenario:
         self._given = []
         return self
 
-    def then(self, *events: object, answers: Any = UNSET, state: Any = UNSET) -> Self:
+    def then(self, *events: object, answers: Any = UNSET, state: Any = UNSET, tells: Any = UNSET) -> Self:
         """Assert what the command led to.
 
         Args:
             events: all that it emitted, in order; none: that it emitted nothing.
             answers: what its caller hears.
             state: the state after it; or a dict with some of its attributes.
+            tells: the commands that it told others, as in `told`: `[("Ledger/2026", "book", {"line": "-3"})]`.
         """
         __tracebackhide__ = True
         what = self._asked()
@@ -140,6 +150,8 @@ class Scenario:
             raise AssertionError(f"{what}\n  {found}")
         if state is not UNSET:
             self._check_state(what, state)
+        if tells is not UNSET and (found := difference(tells, self.told, "told")) is not None:
+            raise AssertionError(f"{what}\n  {found}")
         return self
 
     def rejected(self, message: str = "", *, by: type[Failure] = Rejected, state: Any = UNSET) -> Self:
@@ -199,7 +211,7 @@ class Scenario:
             except Failure as refused:
                 self._error = error_info(refused)
                 return
-        self._turn = entity.command(f"command-{len(self._journal) + 1}", command, input)
+        self._turn = entity.command(f"command-{len(self._journal) + 1}", command, input, _START)
         outcome = self._turn.answers[0].outcome
         self._error = outcome.error
         self._result = None if outcome.result is None else handler.signature.decode_result(outcome.result)
@@ -214,7 +226,12 @@ class Scenario:
         return rebuilt(self._kind, self._stream, self._journal, None if self._check is None else self._check.event)
 
     def _emitted(self) -> list[Any]:
-        return [self._kind.events[record.type].decode(record.data) for record in self._turn.events]
+        return self._decoded(self._turn.events)
+
+    def _decoded(self, records: Iterable[Recorded | NewRecord]) -> list[Any]:
+        """Give the actor's own events; a command that was told another is one of the runtime's."""
+        events = self._kind.events
+        return [events[record.type].decode(record.data) for record in records if record.type in events]
 
     def _check_events(self, what: str, expected: list[object]) -> None:
         __tracebackhide__ = True

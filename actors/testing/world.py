@@ -11,7 +11,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 
+from msgspec import UNSET, Raw
+
 from actors.app import App
+from actors.codec import encode
 from actors.definition import WorkflowType
 from actors.journal import ErrorInfo, TaskScheduled, decode_event
 from actors.names import split_stream
@@ -23,14 +26,17 @@ from actors.testing.hosted import Hosted, HostedActor, HostedWorkflow
 from actors.testing.json_check import JsonCheck
 from actors.testing.mail import (
     VOLATILE,
+    CancelRun,
     ChildEnded,
     Command,
+    CommandEnded,
     LocalEnded,
     Mail,
     RunLocal,
     RunTask,
     StartRun,
     TaskEnded,
+    TerminateRun,
     key_of,
 )
 from actors.testing.mocks import Mocks
@@ -59,6 +65,7 @@ class World:
         self.answers: dict[tuple[str, str], Outcome | CommandRefused | CommandFailed] = {}  # by stream and command id
         self.scheduled: dict[tuple[str, int], TaskScheduled] = {}
         self.logs: list[tuple[str, LogLine]] = []
+        self.put_aside: list[str] = []  # told commands that could not be taken, in words
         self.steps: list[str] = []  # the durable steps so far, in words
         self.attempts: list[str] = []  # of tasks, in words
         self._queue: list[tuple[float, int, _Letter]] = []  # by time, and then in the order of posting
@@ -193,13 +200,19 @@ class World:
             self.post(hosted.stream, RunLocal(call, 1))
 
     def _refuse(self, stream: str, mail: Mail, refused: CommandRefused | CommandFailed) -> None:
-        if isinstance(mail, Command):
-            self.answers.setdefault((stream, mail.id), refused)
-        elif isinstance(mail, StartRun) and mail.caller is not None:
-            outcome = Outcome(error=ErrorInfo(refused.type, str(refused)))
-            self.post(mail.caller.stream, ChildEnded(mail.caller.number, stream, outcome))
-        elif isinstance(mail, StartRun) and mail.command_id is not None:
-            self.answers.setdefault((stream, mail.command_id), refused)
+        caller = mail.caller if isinstance(mail, StartRun | Command) else None
+        outcome = Outcome(error=_error(refused))
+        match mail:
+            case StartRun() if caller is not None:
+                self.post(caller.stream, ChildEnded(caller.number, stream, outcome))
+            case Command(told=True):
+                self.put_aside.append(f"{mail.name} to {stream}, told by {mail.id}: {refused}")
+            case Command() if caller is not None:
+                self.post(caller.stream, CommandEnded(caller.number, stream, outcome))
+            case StartRun(command_id=str(id)) | Command(id=id) | CancelRun(id=id) | TerminateRun(id=id):
+                self.answers.setdefault((stream, id), refused)
+            case _:
+                raise refused
 
     # -- workers ------------------------------------------------------------------------------------------
 
@@ -239,6 +252,12 @@ class World:
     def _context(self, stream: str, number: int, attempt: int, timeout: float) -> TaskContext:
         deadline = datetime.fromtimestamp(self.now + timeout, UTC)
         return TaskContext(f"{stream}#{number}", stream, number, attempt, deadline)
+
+
+def _error(refused: CommandRefused | CommandFailed) -> ErrorInfo:
+    details = getattr(refused, "details", None)
+    message = refused.message if isinstance(refused, CommandFailed) else str(refused)
+    return ErrorInfo(refused.type, message, UNSET if details is None else Raw(encode(details)))
 
 
 def _title(mail: Mail, turn: Turn) -> str:

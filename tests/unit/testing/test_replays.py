@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -124,25 +125,27 @@ def pytest_on(folder: Path, *lines: str) -> str:
 
 
 def test_the_plugin_makes_each_history_a_test(golden: Path, tmp_path: Path) -> None:
-    """Two files, two tests that pass."""
-    assert "2 passed" in pytest_on(tmp_path, "histories golden_app:app")
-
-
-def test_the_plugin_shows_the_first_difference(golden: Path, tmp_path: Path) -> None:
-    """And nothing of its own inside; of a mistake the line that raised."""
-    said = pytest_on(tmp_path, "histories golden_app:reordered")
-    assert "1 failed, 1 passed" in said
-    assert "at version 4 the history has: TaskCompleted(#2 tax)" in said
+    """It shows the first difference and nothing of its own inside; of a mistake the line that raised."""
+    for folder in ("reordered", "mistaken", "nobody"):
+        shutil.copytree(golden, tmp_path / folder)
+    (tmp_path / "nobody" / "stock.jsonl").unlink()
+    said = pytest_on(
+        tmp_path,
+        "histories golden_app:app",
+        "reordered golden_app:reordered",
+        "mistaken golden_app:mistaken",
+        "nobody golden_app:nobody",
+    )
+    assert "3 failed, 4 passed" in said
+    assert "at version 4 the history has: TaskCompleted(#2 tax)\n  the code now: first asks for" in said
     assert "Traceback" not in said
-    assert "return customer[cents]" in pytest_on(tmp_path, "histories golden_app:mistaken")
+    assert "return customer[cents]" in said
+    assert "AttributeError: module 'golden_app' has no attribute 'nobody'" in said
 
 
-def test_the_plugin_says_what_is_wrong_with_the_configuration(golden: Path, tmp_path: Path) -> None:
+def test_the_plugin_says_what_is_wrong_with_its_line(golden: Path, tmp_path: Path) -> None:
     """The line, and what was expected."""
     assert "expected `FOLDER MODULE:APP`" in pytest_on(tmp_path, "histories")
-    assert "AttributeError: module 'golden_app' has no attribute 'nobody'" in pytest_on(
-        tmp_path, "histories golden_app:nobody"
-    )
 
 
 def test_the_plugin_does_nothing_unasked(golden: Path, tmp_path: Path) -> None:

@@ -1,0 +1,101 @@
+"""A bank's branch: actors and workflows that give each other commands, and ends that come from outside."""
+
+from __future__ import annotations
+
+import asyncio
+
+from msgspec import Struct
+
+from actors import Actor, App, CallFailed, Rejected, Workflow, command, event, task, validator
+
+
+@task
+async def tell_customer(text: str) -> None: ...
+
+
+class Moved(Struct):
+    cents: int
+
+
+class Balance(Struct):
+    cents: int = 0
+
+
+class Account(Actor):
+    state: Balance
+
+    @command
+    def move(self, cents: int) -> int:
+        if self.state.cents + cents < 0:
+            raise Rejected("insufficient funds", {"left": self.state.cents})
+        self.emit(Moved(cents))
+        self.tell(Book, "2026").write(f"{self.id} {cents:+}")
+        return self.state.cents
+
+    @command
+    def close(self) -> None:
+        self.tell(Transfer, "nobody").stop("closed")
+
+    @command
+    def export(self) -> None:
+        self.tell("Elsewhere", "1").take(self.id)
+
+    @validator(move)
+    def may_move(self, cents: int) -> None:
+        if cents == 0:
+            raise Rejected("nothing to move")
+
+    @event
+    def moved(self, e: Moved) -> None:
+        self.state.cents += e.cents
+
+
+class Written(Struct):
+    line: str
+
+
+class Lines(Struct):
+    lines: list[str] = []
+
+
+class Book(Actor):
+    state: Lines
+
+    @command
+    def write(self, line: str) -> None:
+        self.emit(Written(line))
+
+    @event
+    def written(self, e: Written) -> None:
+        self.state.lines.append(e.line)
+
+
+class Transfer(Workflow):
+    def __init__(self) -> None:
+        self.stopped = ""
+
+    async def run(self, giver: str, taker: str, cents: int) -> str:
+        try:
+            left = await self.actor(Account, giver).move(-cents)
+        except CallFailed as failed:
+            return f"{failed.type}: {failed.message} {failed.details}"
+        try:
+            await asyncio.sleep(10)
+            await self.actor(Account, taker).move(cents)
+        except asyncio.CancelledError:
+            await self.actor(Account, giver).move(cents)
+            await tell_customer("taken back")
+            raise
+        return f"{left} left {self.stopped}".strip()
+
+    @command
+    def stop(self, why: str) -> None:
+        self.stopped = why
+
+    @validator(stop)
+    def may_stop(self, why: str) -> None:
+        if not why:
+            raise Rejected("say why")
+
+
+app = App(actors=[Account, Book, Transfer], tasks=[tell_customer])

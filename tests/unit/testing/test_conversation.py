@@ -1,0 +1,133 @@
+"""Commands between actors, validators, and ends that come from outside, in a test."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors import RunCancelled, RunTerminated
+from actors.testing import CommandFailed, CommandRefused, StoryFailed, WorkflowTest, crash_everywhere, scenario
+from tests.unit.testing.branch import Account, Balance, Book, Lines, Moved, Transfer, app, tell_customer
+
+TASKS = {tell_customer: None}
+
+
+def branch() -> WorkflowTest:
+    run = WorkflowTest(app, tasks=TASKS)
+    run.get(Account, "ann").call("move", 100)
+    return run
+
+
+def test_a_workflow_gives_actors_commands() -> None:
+    """And hears their answers; what an actor tells another one arrives, too."""
+    run = branch()
+    assert run.start(Transfer, "1", "ann", "bob", 30).result() == "70 left"
+    assert run.get(Account, "bob").state == Balance(30)
+    assert run.get(Book, "2026").state == Lines(["ann +100", "ann -30", "bob +30"])
+    assert [type(e).__name__ for e in run.get(Account, "bob").events] == ["Moved", "CommandSent"]
+
+
+def test_a_command_that_fails() -> None:
+    """Reaches the workflow with type, message and details."""
+    assert branch().start(Transfer, "1", "ann", "bob", 101).result() == (
+        "Rejected: move of Account/ann failed: Rejected: insufficient funds {'left': 100}"
+    )
+
+
+def test_a_told_command_that_cannot_be_taken() -> None:
+    """Is put aside, and can be seen."""
+    run = branch()
+    run.get(Account, "ann").call("close")
+    assert run.put_aside == [
+        "stop to Transfer/nobody, told by Account/ann#3: there is no Transfer/nobody: start it first"
+    ]
+
+
+def test_an_actor_of_another_app() -> None:
+    """The test says what is missing."""
+    with pytest.raises(
+        StoryFailed, match="Account/ann gives Elsewhere/1 the command take, and this app has no Elsewhere"
+    ):
+        branch().get(Account, "ann").call("export")
+
+
+def test_cancelling() -> None:
+    """Asyncio's cancellation reaches the run, whose clean-up happens."""
+    run = branch()
+    transfer = run.start(Transfer, "1", "ann", "bob", 30)
+    transfer.cancel("changed my mind")
+    with pytest.raises(RunCancelled, match="changed my mind"):
+        transfer.result()
+    assert transfer.status == "cancelled"
+    assert run.get(Account, "ann").state == Balance(100)
+    assert [call.args for call in run.calls(tell_customer)] == [{"text": "taken back"}]
+    with pytest.raises(CommandRefused, match="can't be cancelled any more") as caught:
+        transfer.cancel()
+    assert caught.value.type == "AlreadyFinished"
+    with pytest.raises(CommandRefused, match="start it first"):
+        run.get(Transfer, "2").cancel()
+
+
+def test_terminating() -> None:
+    """No clean-up, and it ends at once."""
+    run = branch()
+    transfer = run.start(Transfer, "1", "ann", "bob", 30)
+    transfer.terminate("enough")
+    with pytest.raises(RunTerminated, match="enough"):
+        transfer.result()
+    assert (transfer.status, run.get(Account, "ann").state) == ("terminated", Balance(70))
+    run.settle()
+    assert run.get(Account, "bob").status == "new"
+
+
+def test_validators() -> None:
+    """Refuse before anything is recorded, in a run and in a scenario."""
+    run = branch()
+    transfer = run.start(Transfer, "1", "ann", "bob", 30)
+    steps = len(run.steps)
+    with pytest.raises(CommandFailed, match="Rejected: say why"):
+        transfer.call("stop", "")
+    with pytest.raises(CommandFailed, match="Rejected: nothing to move"):
+        run.get(Account, "ann").call("move", 0)
+    assert len(run.steps) == steps
+    scenario(Account, others=[Book]).when("move", 0).rejected("nothing to move")
+
+
+def test_start_and_call() -> None:
+    """One step, or nothing."""
+    run = branch()
+    transfer = run.get(Transfer, "1")
+    with pytest.raises(CommandFailed, match="say why"):
+        transfer.start_and_call(["ann", "bob", 30], "stop", "")
+    assert transfer.status == "new"
+    transfer.start_and_call({"giver": "ann", "taker": "bob", "cents": 30}, "stop", "tired")
+    assert transfer.result() == "70 left tired"
+
+
+def test_what_a_command_tells() -> None:
+    """A scenario sees the commands for others."""
+    scenario(Account, "ann", others=[Book]).given(Moved(5)).when("move", -5).then(
+        Moved(-5), tells=[("Book/2026", "write", {"line": "ann -5"})]
+    )
+    with pytest.raises(AssertionError, match=r"told\[0\]\[2\]\['line'\]: expected 'ann -6', was 'ann -5'"):
+        scenario(Account, "ann", others=[Book]).given(Moved(5)).when("move", -5).then(
+            Moved(-5), tells=[("Book/2026", "write", {"line": "ann -6"})]
+        )
+
+
+def story(run: WorkflowTest) -> object:
+    """A transfer, one that is refused, one that is cancelled, and one that is terminated."""
+    run.get(Account, "ann").call("move", 100)
+    first = run.start(Transfer, "1", "ann", "bob", 30)
+    refused = run.start(Transfer, "2", "ann", "bob", 500).result()
+    first.call("stop", "soon")
+    cancelled = run.start(Transfer, "3", "ann", "bob", 10)
+    cancelled.cancel()
+    ended = run.start(Transfer, "4", "ann", "bob", 1)
+    ended.terminate()
+    run.settle()
+    return [first.result(), refused, cancelled.status, ended.status, run.get(Book, "2026").state]
+
+
+def test_nobody_notices_a_crash() -> None:
+    """Whoever dies in the middle of a conversation."""
+    assert crash_everywhere(app, story, tasks=TASKS, check_json=True) > 40
