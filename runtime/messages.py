@@ -63,7 +63,8 @@ class Start(Addressed, tag="start"):
 class Send(Addressed, tag="command"):
     """Give an actor a command. `command_id` is the idempotency key.
 
-    With `start`, the arguments of a workflow's run, an instance that is not there is started first.
+    With `start`, the arguments of a workflow's run, an instance that is not there is started first. With `due_at` it is
+    accepted now and handled then; one that comes out of its row at that time says so: `scheduled`.
 
     One that another actor gives says so: `caller`; `told` when that awaits no answer; and `after`, the number of the
     caller's command that has to be recorded before this one.
@@ -78,6 +79,8 @@ class Send(Addressed, tag="command"):
     caller: Caller | None = None
     told: bool = False
     after: int | None = None
+    due_at: datetime | None = None
+    scheduled: bool = False
 
 
 class Ask(Addressed, tag="query"):

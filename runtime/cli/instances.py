@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runtime.cli.connecting import Servers
+from runtime.cli.due import due_time
 from runtime.cli.errors import CommandLineError
 from runtime.cli.input import read_input
 from runtime.cli.options import BrokerUrl, CommandId, Data, DatabaseUrl, InputOption, Json, Target, Timeout, address
@@ -74,6 +75,12 @@ def send(
         str | None,
         typer.Option(metavar="JSON", help="Arguments of the run: start the workflow with this command, if need be."),
     ] = None,
+    after: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Have it handled later, such as 90s, 5m, 1h30m, 2d.")
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Have it handled at a time, such as 2027-01-01T00:00Z.")
+    ] = None,
     timeout: Timeout = 30.0,
     command_id: CommandId = None,
     json: Json = False,
@@ -84,13 +91,18 @@ def send(
     """Send a command, and print what it answers."""
     type_, id_ = address(target)
     arguments, run = read_input(input), None if start is None else read_input(start, "--start")
-    if sum((no_wait, accepted, start is not None)) > 1:
-        raise CommandLineError("--no-wait, --accepted and --start exclude each other")
+    later = None if after is None and at is None else due_time(after, at)
+    if sum((no_wait, accepted, start is not None, later is not None)) > 1:
+        raise CommandLineError("--no-wait, --accepted, --start, and --after or --at exclude each other")
 
     async def publish(client: Client) -> None:
         await client.send(type_, id_, command, input=arguments, command_id=command_id)
 
     async def submit(client: Client) -> None:
+        if later is not None:
+            what: Any = {"input": arguments, "command_id": command_id, "timeout": timeout}
+            await client.call_later(type_, id_, command, **later, **what)
+            return
         await client.submit(type_, id_, command, input=arguments, command_id=command_id, timeout=timeout)
 
     async def call(client: Client) -> Any:
@@ -100,7 +112,7 @@ def send(
         return await client.call(type_, id_, command, **what)
 
     servers = Servers(database_url, broker_url, data)
-    if no_wait or accepted:
+    if no_wait or accepted or later is not None:
         _with_client(servers, publish if no_wait else submit)
         if not json:
             console().print(f"sent {command} to {target}" if no_wait else f"{target} accepted {command}")

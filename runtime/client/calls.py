@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from msgspec import UNSET, Raw
@@ -65,6 +65,7 @@ class Calls:
         *,
         reply_when: ReplyWhen = ReplyWhen.COMPLETED,
         start: Any = None,
+        due_at: datetime | None = None,
     ) -> Send:
         """Make a command; `start` holds all arguments of the run if the instance is to be started with it."""
         name = type_name(type)
@@ -79,7 +80,22 @@ class Calls:
             sent_at=None if self._now is None else self._now(),
             reply_when=reply_when,
             start=UNSET if start is None else self._run_input(type, start),
+            due_at=due_at,
         )
+
+    def due_at(self, after: float | timedelta | None, at: datetime | None) -> datetime:
+        """Say when a delayed command is due; raises `CommandInvalid` unless there is one time, and a whole one."""
+        if (after is None) == (at is None):
+            raise CommandInvalid("say when: either `after`, or `at`", "InvalidInput")
+        if at is not None:
+            if at.tzinfo is None:
+                raise CommandInvalid(f"`at` needs a time zone; {at.isoformat()} has none", "InvalidInput")
+            return at.astimezone(UTC)
+        now = datetime.now(UTC) if self._now is None else self._now()
+        try:
+            return now + (after if isinstance(after, timedelta) else timedelta(seconds=after or 0))
+        except (OverflowError, ValueError) as error:
+            raise CommandInvalid(f"`after` {after!r} leads to no date: {error}", "InvalidInput") from error
 
     def ask(self, type: Address, id: str, query: str, args: tuple[Any, ...], kwargs: dict[str, Any], input: Any) -> Ask:
         """Make a query."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
@@ -228,6 +228,42 @@ class Client:
             type, id, command, args, kwargs, input, command_id, correlation_id, start={} if start is None else start
         )
         return self._calls.value(result_of(await self._asker.ask(message, timeout)), type, "command", command)
+
+    async def call_later(
+        self,
+        type: Address,
+        id: str,
+        command: str,
+        *args: Any,
+        after: float | timedelta | None = None,
+        at: datetime | None = None,
+        command_id: str | None = None,
+        correlation_id: str | None = None,
+        timeout: float | None = 30.0,
+        input: Any = None,
+        **kwargs: Any,
+    ) -> str:
+        """Have a command given to an actor later; comes back when that is durable.
+
+        It is handled as if it were sent at its time, never before, and once. A validator is asked then. If the actor
+        can't take it then (a workflow that has ended), it is put aside with the reason: `perdure quarantine list`.
+
+        `after` is in seconds (or a timedelta) from now by this machine's clock, `at` a time with a time zone: one of
+        them. One that is past is handled at once. The others are as in `submit`.
+
+        Returns:
+            The command id: what it gave `call` tells, with the same command id, once it is due.
+
+        Raises:
+            Like `submit`. Conflict: the id was used for another command, or another time.
+        """
+        due_at = self._calls.due_at(after, at)
+        message = self._calls.send(
+            type, id, command, args, kwargs, input, command_id, correlation_id,
+            reply_when=ReplyWhen.ACCEPTED, due_at=due_at,
+        )  # fmt: skip
+        result_of(await self._asker.ask(message, timeout))
+        return message.command_id
 
     async def query(
         self, type: Address, id: str, name: str, *args: Any, timeout: float = 30.0, input: Any = None, **kwargs: Any

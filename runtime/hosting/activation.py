@@ -39,6 +39,7 @@ from eventstore import (
     UnserialisableInput,
 )
 from runtime.hosting.calls import answer_message, mark_of, outcome_of
+from runtime.hosting.delayed import mark_id
 from runtime.hosting.entity import EntityBehaviour
 from runtime.hosting.ground import answers
 from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
@@ -122,6 +123,8 @@ class Activation:
         for item in self.mailbox:
             if isinstance(content := item.content, Send):
                 ids.append(content.command_id)
+                if content.due_at is not None:
+                    ids.append(mark_id(content.command_id))
                 if content.caller is not None and content.after is not None:
                     ids.append(Caller(content.caller.stream, content.after).key)
                     item.looked = True

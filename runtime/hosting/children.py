@@ -122,4 +122,6 @@ def comes_again(content: Inbound) -> bool:
     """Say whether a message that can't be taken is published again by who is responsible: then it need not be kept."""
     if isinstance(content, ChildOutcome | CommandOutcome):
         return True
+    if isinstance(content, Send) and content.scheduled:
+        return True
     return isinstance(content, Start | Send) and content.caller is not None

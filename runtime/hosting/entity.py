@@ -20,6 +20,7 @@ from actors.turn import LocalCall, Turn
 from eventstore import Commit, InboxMark, LoadedStream, NewEvent
 from eventstore import Execution as ExecutionRow
 from runtime.hosting.calls import answer_message, command_message, denial, outcome_of, wanted_before
+from runtime.hosting.delayed import is_early, keep, settle
 from runtime.hosting.ground import Ground, answers, fingerprint, refusal, storable
 from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
 from runtime.hosting.replies import repeated, reply_for
@@ -187,6 +188,17 @@ class EntityBehaviour:
         return step
 
     def _command(self, item: Item, message: Send) -> Step:
+        if message.due_at is None or message.caller is not None:
+            return self._command_now(item, message)
+        if message.scheduled and self._trouble is not None:
+            return Step()  # its row says it again
+        if is_early(message, self._ground) and message.command_id not in self._inbox and self._trouble is None:
+            refused = self._misfit(message) or self._ground.too_old(message)
+            return refusal(item, refused) if refused else keep(item, message, self._inbox, self._ground, self.version)
+        step = self._command_now(item, message)
+        return settle(message, step, self._ground, self.version, broken=False) if message.scheduled else step
+
+    def _command_now(self, item: Item, message: Send) -> Step:
         if (mark := self._inbox.get(message.command_id)) is not None:
             return self._repeat(item, message, mark)
         if self._trouble is not None:
@@ -209,20 +221,25 @@ class EntityBehaviour:
         return refusal(item, _conflict(message))
 
     def _refusal(self, message: Send) -> Reply | None:
+        if (refused := self._misfit(message) or self._ground.too_old(message)) is not None:
+            return refused
+        if self._kind.command(message.name).validator is None:
+            return None
+        try:
+            self._entity.validate(message.name, message.input)
+        except Failure as error:
+            return Reply(Status.FAILED, error=error_info(error))
+        return None
+
+    def _misfit(self, message: Send) -> Reply | None:
+        """Say why this actor can never take a command."""
         if isinstance(message.start, Raw):
             note = f"{self._kind.name} is an actor: it is there without a start; leave `start` out"
             return Reply(Status.INVALID, error=ErrorInfo("InvalidInput", note))
         try:
-            command = self._kind.command(message.name)
-            command.signature.decode(message.input)
+            self._kind.command(message.name).signature.decode(message.input)
         except InvalidInput as error:
             return error_reply(Status.INVALID, error)
-        if (too_old := self._ground.too_old(message)) is not None or command.validator is None:
-            return too_old
-        try:
-            self._entity.validate(message.name, message.input)
-        except Failure as refused:
-            return Reply(Status.FAILED, error=error_info(refused))
         return None
 
     def _ask(self, item: Item, message: Ask) -> Step:

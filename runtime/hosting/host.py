@@ -373,7 +373,10 @@ class PartitionHost:
 
     def _after_commit(self, commit: Commit) -> None:
         for message in commit.outbox:
-            self.outbox.publish(message)
+            if message.due_at is None:
+                self.outbox.publish(message)
+            else:
+                self.outbox.plan(message)
         if commit.outbox_remove:
             self.outbox.closed(commit.outbox_remove)
         if commit.timers_set:

@@ -33,6 +33,11 @@ def ended(stream: str, outcome: Outcome, consequence: str) -> Reply:
     )
 
 
+def missing(stream: str) -> Reply:
+    """Make the reply to what is for a workflow that is not there."""
+    return Reply(Status.NOT_FOUND, error=ErrorInfo("NotFound", f"there is no {stream}; start it first"))
+
+
 def stuck(stream: str, error: ErrorInfo, what: str = "the command", advice: str = "") -> Reply:
     """Make the reply to a command that waits for mended code."""
     note = f"{stream} is stuck ({error.type}: {error.message}); {what} is kept and handled when that is fixed"

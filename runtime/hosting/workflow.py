@@ -18,16 +18,27 @@ from actors.execution import Execution
 from actors.failures import error_info
 from actors.journal import Caller, ErrorInfo, RunStarted, Stop, TaskScheduled
 from actors.turn import LocalCall, Outcome, StoppedChild, TimerRow, Turn
-from eventstore import Commit, LoadedStream, NewEvent, OutboxMessage, Redelivery, TimerKey
+from eventstore import Commit, InboxMark, LoadedStream, NewEvent, OutboxMessage, Redelivery, TimerKey
 from eventstore import Execution as ExecutionRow
 from runtime.hosting.called import Called
 from runtime.hosting.calls import command_message
 from runtime.hosting.children import outcome_message, start_message
+from runtime.hosting.delayed import is_early, keep, settle
 from runtime.hosting.endings import request_end
 from runtime.hosting.ground import Ground, answers, refusal, storable
 from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
 from runtime.hosting.parked import PARKED
-from runtime.hosting.replies import ACCEPTED, NULL, conflict, ended, ended_at_once, not_judged, reply_for, stuck
+from runtime.hosting.replies import (
+    ACCEPTED,
+    NULL,
+    conflict,
+    ended,
+    ended_at_once,
+    missing,
+    not_judged,
+    reply_for,
+    stuck,
+)
 from runtime.messages import (
     Ask,
     AwaitResult,
@@ -59,6 +70,7 @@ class WorkflowBehaviour:
         self._correlation_id: str | None = None
         self._started_at: datetime | None = None
         self._called = Called(ground, stream)
+        self._marks: dict[str, InboxMark] = {}  # of delayed commands, as far as the log was asked for
         self._row: tuple[str, bool] | None = None  # status and busy flag, as last handed to a commit
 
     # -- what the activation asks ---------------------------------------------------------------------------
@@ -97,6 +109,7 @@ class WorkflowBehaviour:
         """Rebuild the instance; the step says what that leads to: being stuck, going on, running local tasks again."""
         execution = self._execution
         self._called.load(loaded)
+        self._marks = dict(loaded.inbox)
         if not loaded.events:
             return Step()
         self._correlation_id = loaded.events[0].correlation_id
@@ -243,6 +256,33 @@ class WorkflowBehaviour:
         return Commit(self._ground.partition, self._ground.epoch, self.stream, self.version)
 
     def _command(self, item: Item, message: Send) -> Step:
+        if message.due_at is None or message.caller is not None:
+            return self._command_now(item, message)
+        if is_early(message, self._ground) and message.command_id not in self._execution.ledger.commands:
+            if (refused := self._refusal_for_later(message)) is not None:
+                return refusal(item, refused)
+            return keep(item, message, self._marks, self._ground, self.version)
+        step = self._command_now(item, message)
+        if not message.scheduled:
+            return step
+        return settle(message, step, self._ground, 0 if self.dirty else self.version, broken=self.broken)
+
+    def _refusal_for_later(self, message: Send) -> Reply | None:
+        """Say why a delayed command can't be accepted: what is known today. A validator is asked when it is due."""
+        try:
+            command = self._kind.command(message.name)
+            command.signature.decode(message.input)
+            if self._execution.ledger.start is None:
+                if not isinstance(message.start, Raw):
+                    return missing(self.stream)
+                self._kind.run_signature.decode(message.start)
+        except InvalidInput as error:
+            return error_reply(Status.INVALID, error)
+        if (outcome := self._execution.outcome) is not None:
+            return ended(self.stream, outcome, "and takes no more commands")
+        return self._ground.too_old(message)
+
+    def _command_now(self, item: Item, message: Send) -> Step:
         ledger = self._execution.ledger
         accepted = message.reply_when is ReplyWhen.ACCEPTED
         if ledger.start is None:
@@ -414,8 +454,7 @@ class WorkflowBehaviour:
         return self._step(turn, now, f"{self.stream}#{call.task}.{done.attempts}")
 
     def _not_found(self, item: Item) -> Step:
-        note = ErrorInfo("NotFound", f"there is no {self.stream}; start it first")
-        return refusal(item, Reply(Status.NOT_FOUND, error=note))
+        return refusal(item, missing(self.stream))
 
     # -- from a turn to a step ----------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -56,6 +57,18 @@ class Place(ABC):
     async def until(self, predicate: Callable[[], Any], what: str = "") -> Any:
         """Wait until a predicate, plain or async, gives something true, and give that; fail after 20 s."""
 
+    @abstractmethod
+    def now(self) -> datetime:
+        """Give the database's time, or on servers this machine's, which is the same machine."""
+
+    @abstractmethod
+    async def waiting(self) -> int:
+        """Count the outbox's rows."""
+
+    @abstractmethod
+    async def forget_waiting(self) -> None:
+        """Delete the outbox's rows: the story ends before they are due."""
+
     async def types(self, stream: str) -> list[str]:
         """Give the types of a stream's events."""
         return [type for type, _ in await self.log(stream)]
@@ -94,6 +107,16 @@ class MemoryPlace(Place):
     async def until(self, predicate: Callable[[], Any], what: str = "") -> Any:
         return await self.world.until(predicate, seconds=20, what=what)
 
+    def now(self) -> datetime:
+        return self.world.now()
+
+    async def waiting(self) -> int:
+        return sum(len(partition.outbox) for partition in self.world.store.log.partitions)
+
+    async def forget_waiting(self) -> None:
+        for partition in self.world.store.log.partitions:
+            partition.outbox.clear()
+
     async def finish(self) -> None:
         """Stop all, and look that nothing is left undone."""
         world = self.world
@@ -129,14 +152,25 @@ class ServerPlace(Place):
         process.cancel()
         await asyncio.wait([process])
 
-    async def log(self, stream: str) -> list[tuple[str, Any]]:
+    async def sql(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
+        """Run a statement as an outsider."""
         connection = await asyncpg.connect(self.settings.database_url)
         try:
-            rows = await connection.fetch(
-                "SELECT type, data FROM perdure.events WHERE stream = $1 ORDER BY version", stream
-            )
+            return await connection.fetch(statement, *arguments)
         finally:
             await connection.close()
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    async def waiting(self) -> int:
+        return len(await self.sql("SELECT FROM perdure.outbox"))
+
+    async def forget_waiting(self) -> None:
+        await self.sql("DELETE FROM perdure.outbox")
+
+    async def log(self, stream: str) -> list[tuple[str, Any]]:
+        rows = await self.sql("SELECT type, data FROM perdure.events WHERE stream = $1 ORDER BY version", stream)
         return [(row["type"], msgspec.json.decode(row["data"])) for row in rows]
 
     async def until(self, predicate: Callable[[], Any], what: str = "") -> Any:

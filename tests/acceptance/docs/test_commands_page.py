@@ -17,7 +17,7 @@ PAGE = ROOT / "actors" / "COMMANDS.md"
 
 async def test_its_commands_and_its_program(shell: Shell, fresh_database: Callable[[], Awaitable[str]]) -> None:
     """Each line of the shell with the output that stands beside it, and what the program prints."""
-    for name in ("desk.py", "visit.py"):
+    for name in ("desk.py", "visit.py", "remind.py"):
         (shell.folder / name).write_text(python_file(PAGE, name))
     shell.environment["PERDURE_DATABASE_URL"] = await fresh_database()
     shell.run("perdure migrate --app desk:app")
@@ -28,4 +28,5 @@ async def test_its_commands_and_its_program(shell: Shell, fresh_database: Callab
             assert expected in shell.run(command), command
     (printed,) = [block.text for block in blocks(PAGE) if not block.language]
     assert shell.run("python visit.py") == printed
+    assert shell.run("python remind.py") == "2\n"
     assert shell.stop() == [0]
