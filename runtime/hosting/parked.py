@@ -96,6 +96,8 @@ class ParkedActor:
         match content:
             case Send(caller=Caller() as caller):
                 return self._call(content, caller)
+            case Send(scheduled=True):
+                return Step()  # its row says it again
             case Start() | Send() | Ask() | AwaitResult() | Cancel() | Terminate():
                 return refusal(item, self._reply())
             case TaskOutcome() | ChildOutcome() | CommandOutcome() | TimerDue() | LocalDone() | Wake():
