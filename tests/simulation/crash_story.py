@@ -9,7 +9,7 @@ from typing import Any
 from runtime.transport.memory import MemoryBroker
 from tests.simulation.audit import audit_log, audit_rest
 from tests.simulation.faults import Plan, all_good
-from tests.simulation.scenario import APP, LONG, Scenario, forget_outside
+from tests.simulation.scenario import LONG, Scenario, forget_outside
 from tests.simulation.world import Hosted, World, simulate
 
 SETTINGS: dict[str, Any] = {"idle": 3.0}
@@ -61,12 +61,12 @@ def run_scenario(
         await _clean_up(world)
         for revival in revivals:
             revival.cancel()
-        audit_log(world.store, APP)
-        audit_rest(world.store, world.broker, APP.task_queues)
+        audit_log(world.store, scenario.app)
+        audit_rest(world.store, world.broker, scenario.app.task_queues)
         scenario.check(world)
         return node.steps, worker.steps
 
-    return simulate(story, APP, broker=broker, sweep_after=scenario.sweep_after, **SETTINGS)
+    return simulate(story, scenario.app, broker=broker, sweep_after=scenario.sweep_after, **SETTINGS)
 
 
 async def _revive(process: Hosted, start: Callable[[], Hosted]) -> None:

@@ -250,6 +250,7 @@ class Scenario(Struct):
     tell: Callable[[World, Client], Coroutine[Any, Any, None]]
     check: Callable[[World], None]
     sweep_after: float = 6.0
+    app: App = APP
 
 
 LONG, SHORT = Scenario(tell, check), Scenario(tell_short, check_short)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.simulation.calls_scenario import CALLS
 from tests.simulation.crash_story import run_scenario
 from tests.simulation.scenario import CHILDREN, LONG, SHORT, Scenario
 
@@ -41,6 +42,12 @@ def test_a_node_may_die_at_any_await_of_a_parent_and_its_children(part: int) -> 
     assert _kill_nodes(CHILDREN, 1 + part, PARTS) > 20
 
 
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_node_may_die_at_any_await_of_commands_between_actors(part: int) -> None:
+    """Nor of a command's way to another actor, its answer, its receipt and its refusal; and their order is kept."""
+    assert _kill_nodes(CALLS, 1 + part, PARTS) > 20
+
+
 @pytest.mark.parametrize("who", ["node_dies_at", "companion_dies_at"])
 @pytest.mark.parametrize("part", range(PARTS))
 def test_either_node_may_die_where_parent_and_child_live_apart(who: str, part: int) -> None:
@@ -48,6 +55,7 @@ def test_either_node_may_die_where_parent_and_child_live_apart(who: str, part: i
     for step in range(40 + part, 240, PARTS):
         deaths: dict[str, Any] = {who: step}
         run_scenario(CHILDREN, companion=True, seconds=SECONDS, **deaths)
+        run_scenario(CALLS, companion=True, seconds=SECONDS, **deaths)
 
 
 @pytest.mark.parametrize("scenario", [SHORT, LONG], ids=["short", "long"])
