@@ -17,9 +17,9 @@ from actors.errors import UnknownName
 from actors.failures import error_info
 from actors.journal import Caller, RunStarted
 from actors.turn import LocalCall
-from eventstore import Commit, LoadedStream
+from eventstore import Commit, InboxMark, LoadedStream
 from eventstore import Execution as ExecutionRow
-from runtime.hosting.calls import answer_message, outcome_of
+from runtime.hosting.calls import denial
 from runtime.hosting.ground import Ground, refusal, storable
 from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
 from runtime.messages import (
@@ -55,6 +55,7 @@ class ParkedActor:
         self.version = 0
         self.correlation_id: str | None = None
         self._trouble = error_info(kind.unknown(stream))
+        self._marks: dict[str, InboxMark] = {}  # of commands that other actors were told of as refused
 
     @property
     def exists(self) -> bool:
@@ -73,6 +74,7 @@ class ParkedActor:
 
     def load(self, loaded: LoadedStream, *, was_stuck: bool) -> Step:
         """Look whether the stream exists, and list it as parked if nobody did yet."""
+        self._marks = loaded.inbox
         if not loaded.events:
             return Step()
         self.version, self.correlation_id = loaded.events[-1].version, loaded.events[0].correlation_id
@@ -105,6 +107,15 @@ class ParkedActor:
             case _:
                 assert_never(content)
 
+    def _call(self, message: Send, caller: Caller) -> Step:
+        """Tell another actor that there is no such type. The command for one that is parked comes again by itself."""
+        if self.exists:
+            return Step()
+        step = denial(message, caller, self._reply(), self._ground, 0)
+        if message.command_id in self._marks and step.commit is not None:
+            step.commit.inbox = []  # it was told before, and hears the same again
+        return step
+
     def local_calls(self) -> list[LocalCall]:
         """Give none: nothing runs."""
         return []
@@ -115,14 +126,6 @@ class ParkedActor:
 
     def dispose(self) -> None:
         """Nothing to release."""
-
-    def _call(self, message: Send, caller: Caller) -> Step:
-        """Tell another actor that there is no such type; if there only is no code for it now, its command comes again."""
-        if self.exists:
-            return Step()
-        ground = self._ground
-        told = answer_message(message, caller, outcome_of(self._reply()), ground.partitions)
-        return Step(Commit(ground.partition, ground.epoch, outbox=[told]))
 
     def _reply(self) -> Reply:
         if self.exists:

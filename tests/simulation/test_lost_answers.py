@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from tests.simulation.calls_scenario import CALLS
 from tests.simulation.crash_story import run_scenario
 from tests.simulation.faults import Fate, RepeatingBroker, every, nth
 from tests.simulation.scenario import CHILDREN, LONG, Scenario
 
-STORIES = pytest.mark.parametrize("story", [LONG, CHILDREN], ids=["long", "children"])
+STORIES = pytest.mark.parametrize("story", [LONG, CHILDREN, CALLS], ids=["long", "children", "calls"])
 
 
 @STORIES
