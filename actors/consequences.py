@@ -7,6 +7,7 @@ from typing import Any
 
 from actors.failures import cancelled, terminated
 from actors.journal import (
+    AttributesSet,
     ChildCancelRequested,
     ChildCompleted,
     ChildFailed,
@@ -71,6 +72,10 @@ def _stop(turn: Turn, started: ChildStarted, stop: Stop) -> None:
     turn.stopped.append(StoppedChild(started, stop))
 
 
+def _attributes_set(turn: Turn, _event: AttributesSet, _ledger: Ledger) -> None:
+    turn.relisted = True
+
+
 def _timer_set(turn: Turn, event: TimerSet, _: Ledger) -> None:
     turn.timers_set.append(TimerRow(event.timer, event.due))
 
@@ -126,6 +131,7 @@ CONSEQUENCES: dict[type[JournalEvent], Callable[[Turn, Any, Ledger], None]] = {
     CommandSent: _command_sent,
     CommandAnswered: _command_answered,
     ChildCancelRequested: _child_cancel_requested,
+    AttributesSet: _attributes_set,
     TimerSet: _timer_set,
     TimerFired: _timer_fired,
     CommandCompleted: _command_completed,

@@ -19,8 +19,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from typing import Any
 
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
+from actors.attributes import Attribute
 from actors.consequences import CONSEQUENCES
 from actors.definition import WorkflowType
 from actors.errors import Bug, Nondeterminism, UnknownType
@@ -103,13 +104,21 @@ class Execution:
         self._rebuilt(replay)
 
     def start(
-        self, input: Raw, command_id: str | None, at: float, caller: Caller | None = None, stop: Stop | None = None
+        self,
+        input: Raw,
+        command_id: str | None,
+        at: float,
+        caller: Caller | None = None,
+        stop: Stop | None = None,
+        *,
+        attributes: dict[str, Attribute] | None = None,
+        memo: Raw | UnsetType = UNSET,
     ) -> Turn:
         """Create the instance. The arguments must have been checked with `kind.run_signature`, for else it gets stuck.
 
         With `stop` it ends at once, for its caller changed its mind; its code never runs.
         """
-        turn = self._take(RunStarted(input, command_id, caller, self.kind.version, stop), at)
+        turn = self._take(RunStarted(input, command_id, caller, self.kind.version, stop, attributes, memo), at)
         if stop is not None and stop.how == "terminate":
             self._append(turn, RunTerminated(command_id or "", stop.reason, stop.tree))
         return turn

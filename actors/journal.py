@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from actors.attributes import Attribute
 from actors.codec import UNREADABLE, decode_any, plain_decoder
 from actors.errors import PayloadRefused
 
@@ -76,6 +77,7 @@ class RunStarted(Fact):
     """The instance was created with these arguments; by `caller`, if another workflow did.
 
     With `stop` it was not wanted any more when it came to be, and none of its code ever runs.
+    `attributes` are its first search attributes, `memo` is what its starter noted for people.
     """
 
     input: Raw
@@ -83,6 +85,8 @@ class RunStarted(Fact):
     caller: Caller | None = None
     type_version: int = 1  # of the workflow's code, which the instance keeps to
     stop: Stop | None = None
+    attributes: dict[str, Attribute] | None = None
+    memo: Raw | UnsetType = UNSET
 
 
 class CommandReceived(Fact):
@@ -259,6 +263,15 @@ class ChildStarted(JournalEvent):
         return f"ChildStarted(#{self.child} {self.stream})"
 
 
+class AttributesSet(JournalEvent):
+    """The code set search attributes; null takes one away."""
+
+    values: dict[str, Attribute | None]
+
+    def title(self) -> str:
+        return f"AttributesSet({', '.join(self.values)})"
+
+
 class Patched(JournalEvent):
     """The code asked for a patch for the first time, and takes the new way from here on."""
 
@@ -366,6 +379,7 @@ _EVENTS: tuple[type[JournalEvent], ...] = (
     ChildStarted, ChildCompleted, ChildFailed, Patched, ValueRecorded,
     CancelRequested, RunTerminated, RunCancelled, CommandSent, CommandAnswered,
     ChildCancelRequested,
+    AttributesSet,
 )  # fmt: skip
 _DECODERS: dict[str, Callable[[bytes | Raw], JournalEvent]] = {
     event.__name__: plain_decoder(event) for event in _EVENTS

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from actors.attributes import Attribute
 from actors.failures import cancelled, terminated
 from actors.journal import (
+    AttributesSet,
     CancelRequested,
     ChildCancelRequested,
     ChildCompleted,
@@ -64,7 +66,7 @@ class Ledger:
     """A fold over journal events. `version` counts all of them."""
 
     __slots__ = (
-        "cancel", "children", "commands", "ended", "outcome", "sent", "start", "stuck", "stuck_by", "tasks",
+        "attributes", "cancel", "children", "commands", "ended", "outcome", "sent", "start", "stuck", "stuck_by", "tasks",
         "terminated", "timers", "version",
     )  # fmt: skip
 
@@ -77,6 +79,7 @@ class Ledger:
         self.children: dict[int, ChildStarted] = {}  # whose outcome is still to come, also when the run has ended
         self.sent: dict[int, CommandSent] = {}  # to others, whose answer is still to come, as with children
         self.commands: dict[str, TakenCommand] = {}  # by command id
+        self.attributes: dict[str, Attribute] | None = None  # None: never had any
         self.cancel: CancelRequested | None = None  # the first, and the only one that counts
         self.terminated: RunTerminated | None = None
         self.outcome: Outcome | None = None
@@ -99,6 +102,12 @@ class Ledger:
 
 def _run_started(ledger: Ledger, event: RunStarted) -> None:
     ledger.start = event
+    ledger.attributes = event.attributes
+
+
+def _attributes_set(ledger: Ledger, event: AttributesSet) -> None:
+    merged = {**(ledger.attributes or {}), **event.values}
+    ledger.attributes = {name: value for name, value in merged.items() if value is not None}
 
 
 def _task_scheduled(ledger: Ledger, event: TaskScheduled) -> None:
@@ -212,6 +221,7 @@ _TAKE: dict[type[JournalEvent], Callable[[Ledger, Any], None]] = {
     RunTerminated: _run_terminated,
     Stuck: _stuck,
     Resumed: _resumed,
+    AttributesSet: _attributes_set,
     Patched: _of_no_account,
     ChildCancelRequested: _of_no_account,
     ValueRecorded: _of_no_account,

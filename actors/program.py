@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from msgspec import Raw
 
+from actors.attributes import checked
 from actors.child import ChildHandle, call_child, start_child
 from actors.codec import decode_any, decoder, encode
 from actors.definition import WorkflowType
@@ -21,6 +22,7 @@ from actors.errors import Bug, DefinitionError, Failure, InvalidInput, NotDurabl
 from actors.failures import cancelled, describe, error_info
 from actors.handlers import Handler
 from actors.journal import (
+    AttributesSet,
     CancelRequested,
     ChildCompleted,
     ChildFailed,
@@ -287,6 +289,15 @@ class Program:
         """Give another actor a command; see `actors.reference`."""
         if not self.loop.is_closed():
             self._send(actor, id, command, args, kwargs, told=True)
+
+    def set_attributes(self, values: dict[str, Any]) -> None:
+        """Set search attributes; see `actors.Workflow.set_search_attributes`."""
+        if self._reading:
+            raise DefinitionError(
+                "search attributes are set in run or a command: queries and validators leave no trace"
+            )
+        if not self.loop.is_closed():
+            self._decisions.append(AttributesSet(checked(values)))
 
     def timer_set(self, timer: DurableTimer) -> int:
         """Keep a timer; see `actors.loop.Host`. One that is cancelled within its turn never existed."""

@@ -113,6 +113,7 @@ class Turn(Struct):
     finished: Outcome | None = None
     stuck: ErrorInfo | None = None
     resumed: bool = False
+    relisted: bool = False  # its search attributes have changed
     logs: list[LogLine] = []
 
     def followed_by(self, later: Turn) -> Turn:

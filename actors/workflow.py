@@ -35,6 +35,10 @@ class Surroundings(Protocol):
         """Take a line for the log."""
         ...
 
+    def set_attributes(self, values: dict[str, Any]) -> None:
+        """Set search attributes."""
+        ...
+
     def patched(self, name: str) -> bool:
         """Say whether this run takes a patch."""
         ...
@@ -125,6 +129,18 @@ class Workflow(Speaker):
     def now(self) -> datetime:
         """Give the time of the current turn, in UTC: the same on replay."""
         return datetime.fromtimestamp(self._perdure.loop.time(), UTC)
+
+    def set_search_attributes(self, **values: str | float | bool | datetime | None) -> None:
+        """Say something of this instance by which it can be found: `self.set_search_attributes(customer="ACME", total=120)`.
+
+        `perdure list --where "total>100"` and `client.list` find it then. Attributes are kept until they are set anew;
+        None takes one away. They are no state: the code can't read them.
+
+        Raises:
+            InvalidArguments: a name or value that can't be kept; see `actors.attributes`.
+            DefinitionError: a query or validator asked.
+        """
+        self._perdure.set_attributes(values)
 
     def patched(self, name: str) -> bool:
         """Say whether this run takes the new way at a place where the code has changed: `if self.patched("name"):`.

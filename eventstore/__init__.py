@@ -16,7 +16,9 @@ from eventstore.memory import MemoryLeases, MemoryStore
 from eventstore.position import Position
 from eventstore.postgres import PostgresLeases, PostgresStore, migrate, migrate_store, schema_state
 from eventstore.records import (
+    Attributes,
     Commit,
+    Condition,
     Direction,
     Execution,
     InboxMark,
@@ -26,6 +28,7 @@ from eventstore.records import (
     LoadRequest,
     Membership,
     NewEvent,
+    Operator,
     OutboxMessage,
     Quarantined,
     RecordedEvent,
@@ -38,9 +41,11 @@ from eventstore.store import EventStore, Leases, Watch
 from eventstore.subscription import Batch, Subscription
 
 __all__ = [
+    "Attributes",
     "Batch",
     "Commit",
     "CommitRefused",
+    "Condition",
     "Direction",
     "DuplicateCommand",
     "EventStore",
@@ -55,6 +60,7 @@ __all__ = [
     "MemoryLeases",
     "MemoryStore",
     "NewEvent",
+    "Operator",
     "OutboxMessage",
     "Position",
     "PositionBeyondHead",

@@ -86,8 +86,14 @@ class Snapshot(Struct, gc=False):
     code: str = ""  # identifies the code that folded it; another code's snapshot is ignored by the reader
 
 
+Attributes = dict[str, str | int | float | bool]
+
+
 class Execution(Struct, gc=False):
-    """The row of one actor in the listing."""
+    """The row of one actor in the listing.
+
+    `attributes` are what it can be found by. In a commit None leaves those that the row has.
+    """
 
     status: str
     started_at: datetime
@@ -96,6 +102,26 @@ class Execution(Struct, gc=False):
     closed_at: datetime | None = None
     error: str | None = None
     correlation_id: str | None = None
+    attributes: Attributes | None = None
+
+
+class Operator(StrEnum):
+    """How an attribute is compared. Values of different sorts (text, numbers, bools) are never equal, less or greater."""
+
+    EQUAL = "="
+    UNEQUAL = "!="
+    LESS = "<"
+    AT_MOST = "<="
+    GREATER = ">"
+    AT_LEAST = ">="
+
+
+class Condition(Struct, frozen=True):
+    """What an attribute has to be. One that is not there meets no condition."""
+
+    name: str
+    operator: Operator
+    value: str | int | float | bool
 
 
 class ListedExecution(Struct, gc=False):

@@ -22,6 +22,7 @@ from typing import Protocol
 from eventstore.errors import CommitRefused
 from eventstore.records import (
     Commit,
+    Condition,
     Direction,
     Execution,
     InboxMark,
@@ -164,10 +165,13 @@ class EventStore(Protocol):
         *,
         type: str | None = None,
         status: str | None = None,
+        where: Sequence[Condition] = (),
         before: tuple[datetime, str] | None = None,
         limit: int = 100,
     ) -> list[ListedExecution]:
-        """List executions, newest start first; `before` is the (started_at, stream) of the last one seen."""
+        """List executions that meet all conditions, newest start first; `before` is the (started_at, stream) of the last
+        one seen.
+        """
         ...
 
     async def execution(self, stream: str) -> Execution | None:

@@ -7,12 +7,13 @@ that fit their columns.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from eventstore.errors import UnserialisableInput
-from eventstore.records import Commit, NewEvent, OutboxMessage
+from eventstore.records import Attributes, Commit, NewEvent, OutboxMessage
 
 KEY_BYTES = 1000  # streams, command ids and other names that are indexed, in UTF-8
 INT_MAX = 2**31 - 1
@@ -188,6 +189,19 @@ def _execution(commit: Commit) -> None:
     _flag(execution.busy, f"{stream}: busy")
     _optional(execution.error, stream, "error")
     _optional(execution.correlation_id, stream, "correlation_id")
+    if execution.attributes is not None:
+        _attributes(stream, execution.attributes)
+
+
+def _attributes(stream: str, attributes: Attributes) -> None:
+    for name, value in attributes.items():
+        _key(name, "attribute name")
+        if isinstance(value, str):
+            _text(value, stream, f"attribute {name}")
+        elif not math.isfinite(value):
+            raise UnserialisableInput(
+                f"{stream}: attribute {name} must be text, a bool or a finite number, not {value!r}"
+            )
 
 
 def _quarantine(commit: Commit) -> None:

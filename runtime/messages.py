@@ -14,6 +14,7 @@ from typing import Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from actors.attributes import Attribute, checked
 from actors.codec import check, decode_any, decoder
 from actors.errors import PayloadRefused
 from actors.journal import Caller, ErrorInfo, Stop
@@ -48,6 +49,7 @@ class ReplyWhen(StrEnum):
 class Start(Addressed, tag="start"):
     """Create a workflow instance. The id is its idempotency key: a second start with the same input attaches.
 
+    `attributes` are its first search attributes, `memo` a JSON value for people; neither counts as input.
     One that a workflow sends for a child of its own says so: `caller`, and since when it asks. With `stop` the child,
     which may or may not have been started before, is not wanted any more.
     """
@@ -55,6 +57,8 @@ class Start(Addressed, tag="start"):
     input: Raw = EMPTY
     command_id: str | None = None
     reply_when: ReplyWhen = ReplyWhen.ACCEPTED
+    attributes: dict[str, Attribute] | None = None
+    memo: Raw | UnsetType = UNSET
     caller: Caller | None = None
     asked_at: datetime | None = None
     stop: Stop | None = None
@@ -210,6 +214,8 @@ def decode_inbound(body: bytes) -> Inbound:
                 decode_any(message.input)
             if isinstance(message, Send) and isinstance(message.start, Raw):
                 decode_any(message.start)
+            if isinstance(message, Start):
+                _check_notes(message)
         case TaskOutcome() | ChildOutcome() | CommandOutcome():
             if isinstance(message.result, Raw):
                 decode_any(message.result)
@@ -218,6 +224,13 @@ def decode_inbound(body: bytes) -> Inbound:
         case AwaitResult() | Cancel() | Terminate():
             pass
     return message
+
+
+def _check_notes(start: Start) -> None:
+    if start.attributes is not None:
+        checked(start.attributes)
+    if isinstance(start.memo, Raw):
+        decode_any(start.memo)
 
 
 def decode_task(body: bytes) -> TaskMessage:

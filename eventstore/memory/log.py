@@ -65,7 +65,9 @@ class Log:
             for mark in commit.inbox:
                 stream.inbox[mark.command_id] = (mark, now)
             if commit.execution is not None:
-                stream.execution = replace(commit.execution)
+                before = None if stream.execution is None else stream.execution.attributes
+                attributes = before if commit.execution.attributes is None else commit.execution.attributes
+                stream.execution = replace(commit.execution, attributes=attributes)
         _relay(partition, commit)
         _schedule(partition, commit)
         partition.quarantine.update((message.id, message) for message in commit.quarantine)

@@ -12,9 +12,11 @@ from eventstore.clock import Clock, utc_now
 from eventstore.decision import decide
 from eventstore.errors import CommitRefused
 from eventstore.memory.log import Log, Partition
+from eventstore.memory.matching import meets
 from eventstore.memory.watch import MemoryWatch
 from eventstore.records import (
     Commit,
+    Condition,
     Direction,
     Execution,
     InboxMark,
@@ -208,6 +210,7 @@ class MemoryStore:
         *,
         type: str | None = None,
         status: str | None = None,
+        where: Sequence[Condition] = (),
         before: tuple[datetime, str] | None = None,
         limit: int = 100,
     ) -> list[ListedExecution]:
@@ -217,6 +220,7 @@ class MemoryStore:
             for listed in self._listed()
             if (type is None or listed.stream.startswith(f"{type}/"))
             and (status is None or listed.execution.status == status)
+            and all(meets(listed.execution.attributes, condition) for condition in where)
             and (before is None or (listed.execution.started_at, listed.stream) < before)
         ]
         found.sort(key=lambda listed: (listed.execution.started_at, listed.stream), reverse=True)

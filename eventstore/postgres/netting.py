@@ -94,7 +94,10 @@ def _add(netted: Netted, commit: Commit) -> None:
         known = commit.expected_version > 0 and (
             commit.stream not in netted.executions or netted.executions[commit.stream][2]
         )
-        netted.executions[commit.stream] = (partition, commit.execution, known)
+        row = commit.execution
+        if row.attributes is None and commit.stream in netted.executions:
+            row = replace(row, attributes=netted.executions[commit.stream][1].attributes)
+        netted.executions[commit.stream] = (partition, row, known)
 
 
 def _redeliver(outbox: dict[tuple[int, str], OutboxChange], key: tuple[int, str], new: Redelivery) -> None:

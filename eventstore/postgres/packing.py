@@ -3,7 +3,7 @@
 Encoding an array element by element costs the driver 1 µs for a text or a blob and 3 µs for a time, and a commit
 has dozens of elements: more than everything else together. So a column travels as one piece of text, which Python
 joins and Postgres takes apart in C, and a table without changes as NULL. `migrations/0005_commit.sql` has the
-columns of every part and how each kind of column is written.
+columns of every part and how each kind of column is written; 0009 adds the last one.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
+
+import msgspec
 
 from eventstore.checksum import checksum
 from eventstore.postgres.netting import Netted
@@ -56,6 +58,7 @@ class _Packing:
             self._snapshots(netted),
             self._executions(netted),
             self._quarantine(netted),
+            self._attributes(netted),
         ]
         return [self._item_end, self._column_end, b"".join(self._blobs), *parts]
 
@@ -227,6 +230,17 @@ class _Packing:
             _times([row.closed_at for row in rows]),
             self._optionals([row.error for row in rows]),
             self._optionals([row.correlation_id for row in rows]),
+        )
+
+    def _attributes(self, netted: Netted) -> str | None:
+        each = [
+            (stream, row.attributes) for stream, (_, row, _) in netted.executions.items() if row.attributes is not None
+        ]
+        if not each:
+            return None
+        return self._part(
+            self._texts([stream for stream, _ in each]),
+            self._texts([msgspec.json.encode(attributes).decode() for _, attributes in each]),
         )
 
     def _quarantine(self, netted: Netted) -> str | None:

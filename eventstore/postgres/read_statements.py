@@ -1,5 +1,11 @@
 """Every statement that reads, and the small ones that write beside the commit."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from eventstore.records import Operator
+
 # What activations need, in one round trip. Events, snapshots and inbox marks come as rows of one shape:
 # kind 0, an event; 1, a snapshot (offset: none, type: code); 2, an inbox mark (offset: digest, type: command id).
 # A snapshot counts only when the log reaches its version.
@@ -129,7 +135,7 @@ ORDER BY due_at NULLS FIRST, id LIMIT $3::int8
 
 UNFINISHED = """
 -- $1 partition int
-SELECT stream, partition, status, started_at, updated_at, busy, closed_at, error, correlation_id
+SELECT stream, partition, status, started_at, updated_at, busy, closed_at, error, correlation_id, attributes
 FROM perdure.executions WHERE partition = $1::int AND (busy OR status = 'stuck')
 """
 
@@ -144,7 +150,8 @@ WITH RECURSIVE statuses (status) AS (
     SELECT (SELECT x.status FROM perdure.executions x WHERE x.status > s.status ORDER BY x.status LIMIT 1)
     FROM statuses s WHERE s.status IS NOT NULL
 )
-SELECT x.stream, x.partition, x.status, x.started_at, x.updated_at, x.busy, x.closed_at, x.error, x.correlation_id
+SELECT x.stream, x.partition, x.status, x.started_at, x.updated_at, x.busy, x.closed_at, x.error, x.correlation_id,
+       x.attributes
 FROM (SELECT status FROM statuses WHERE status IS NOT NULL
       UNION ALL SELECT $1::text WHERE $1::text IS NOT NULL) AS wanted
 CROSS JOIN LATERAL (
@@ -157,9 +164,45 @@ CROSS JOIN LATERAL (
 ORDER BY x.started_at DESC, x.stream DESC LIMIT $6::int8
 """
 
+
+def executions_where(operators: Sequence[Operator]) -> str:
+    """Give the listing's statement with so many conditions, of these operators.
+
+    The index on attributes finds the rows, or the order of the streams or the starts: as Postgres sees fit.
+    """
+    conditions = []
+    for number, operator in enumerate(operators):
+        name, value = f"${7 + 2 * number}", f"${8 + 2 * number}"
+        if operator is Operator.EQUAL:  # the one that the index serves
+            conditions.append(f"AND x.attributes @> jsonb_build_object({name}::text, {value}::text::jsonb)")
+        else:
+            conditions.append(
+                f"AND (x.attributes -> {name}::text) {_SQL[operator]} {value}::text::jsonb "
+                f"AND jsonb_typeof(x.attributes -> {name}::text) = jsonb_typeof({value}::text::jsonb)"
+            )
+    return f"""
+-- $1 … $6 as in EXECUTIONS, then for each condition name text, value text (JSON)
+SELECT x.stream, x.partition, x.status, x.started_at, x.updated_at, x.busy, x.closed_at, x.error, x.correlation_id,
+       x.attributes
+FROM perdure.executions x
+WHERE ($1::text IS NULL OR x.status = $1::text) AND x.stream >= $2::text AND x.stream < $3::text
+  AND (x.started_at, x.stream) < ($4::timestamptz, $5::text)
+  {" ".join(conditions)}
+ORDER BY x.started_at DESC, x.stream DESC LIMIT $6::int8
+"""  # noqa: S608 - of constants only: names and values are parameters
+
+
+_SQL = {
+    Operator.UNEQUAL: "<>",
+    Operator.LESS: "<",
+    Operator.AT_MOST: "<=",
+    Operator.GREATER: ">",
+    Operator.AT_LEAST: ">=",
+}
+
 EXECUTION = """
 -- $1 stream text
-SELECT stream, partition, status, started_at, updated_at, busy, closed_at, error, correlation_id
+SELECT stream, partition, status, started_at, updated_at, busy, closed_at, error, correlation_id, attributes
 FROM perdure.executions WHERE stream = $1
 """
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
+import msgspec
 
 from eventstore.errors import CommitRefused, StoreUnavailable
 from eventstore.postgres import read_statements as sql
@@ -18,7 +19,9 @@ from eventstore.postgres.loading import Loading, verified
 from eventstore.postgres.schema import check_store
 from eventstore.postgres.translation import translated
 from eventstore.records import (
+    Attributes,
     Commit,
+    Condition,
     Direction,
     Execution,
     InboxMark,
@@ -219,6 +222,7 @@ class PostgresStore:
         *,
         type: str | None = None,
         status: str | None = None,
+        where: Sequence[Condition] = (),
         before: tuple[datetime, str] | None = None,
         limit: int = 100,
     ) -> list[ListedExecution]:
@@ -226,7 +230,11 @@ class PostgresStore:
         # "0" is the character after "/": the streams of a type are those from "type/" up to "type0".
         lowest, below = ("", _AFTER_ALL_TEXT) if type is None else (f"{type}/", f"{type}0")
         started_at, stream = before or (_FAR_FUTURE, "")
-        rows = await self._fetch(sql.EXECUTIONS, status, lowest, below, started_at, stream, max(limit, 0))
+        bounds = (status, lowest, below, started_at, stream, max(limit, 0))
+        if not where:
+            return [_listed(row) for row in await self._fetch(sql.EXECUTIONS, *bounds)]
+        values = [text for each in where for text in (each.name, msgspec.json.encode(each.value).decode())]
+        rows = await self._fetch(sql.executions_where([each.operator for each in where]), *bounds, *values)
         return [_listed(row) for row in rows]
 
     async def execution(self, stream: str) -> Execution | None:
@@ -261,5 +269,10 @@ def _bound(version: int | None) -> int:
 
 
 def _listed(row: asyncpg.Record) -> ListedExecution:
-    stream, partition, *rest = row
-    return ListedExecution(stream, partition, Execution(*rest))
+    stream, partition, *rest, attributes = row
+    execution = Execution(*rest)
+    execution.attributes = None if attributes is None else _decode_attributes(attributes)
+    return ListedExecution(stream, partition, execution)
+
+
+_decode_attributes = msgspec.json.Decoder(Attributes).decode

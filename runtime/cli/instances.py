@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 
 from runtime.cli.connecting import Servers
@@ -37,6 +38,10 @@ def start(
     target: Target,
     input: InputOption = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the result and print it.")] = False,
+    attribute: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A search attribute for `list --where`. Repeatable.")
+    ] = None,
+    memo: Annotated[str | None, typer.Option(help="A note for people, text or JSON; `show` prints it.")] = None,
     timeout: ResultTimeout = 30.0,
     command_id: CommandId = None,
     json: Json = False,
@@ -48,8 +53,12 @@ def start(
     type_, id_ = address(target)
     arguments = read_input(input)
 
+    attributes, note = _attributes(attribute or []), None if memo is None else _json_or_text(memo)
+
     async def work(client: Client) -> Any:
-        return await client.start(type_, id_, input=arguments, command_id=command_id)
+        return await client.start(
+            type_, id_, input=arguments, command_id=command_id, search_attributes=attributes, memo=note
+        )
 
     servers = Servers(database_url, broker_url, data)
     created = _with_client(servers, work)
@@ -59,6 +68,22 @@ def start(
         print_json({"stream": target, "created": created})
     else:
         console().print(f"started {target}" if created else f"{target} was started before, with the same input")
+
+
+def _json_or_text(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return text
+
+
+def _attributes(texts: list[str]) -> dict[str, Any]:
+    from runtime.conditions import checked_value
+
+    pairs = [text.partition("=") for text in texts]
+    if odd := [name for name, sign, _ in pairs if not sign]:
+        raise CommandLineError(f"--attribute is NAME=VALUE, such as customer=ACME, not {odd[0]!r}")
+    return {name: checked_value(name, value) for name, _, value in pairs}
 
 
 def send(

@@ -22,6 +22,7 @@ from actors.journal import (
     RunCancelled,
     RunCompleted,
     RunFailed,
+    RunStarted,
     RunTerminated,
     TaskAttemptFailed,
     TaskCompleted,
@@ -99,6 +100,12 @@ def brief(event: RecordedEvent) -> str:
                 f"{field.removesuffix('_at')} {datetime.fromtimestamp(data[field], UTC).astimezone():%Y-%m-%d %H:%M:%S}"
             )
     return "" if decode_event(event.type, event.data) is not None else json_text(data)
+
+
+def memo(events: Sequence[RecordedEvent]) -> Any:
+    """Give what the starter of a workflow noted, None if nothing."""
+    data = payload(events[0]) if events[0].type == RunStarted.__name__ else None
+    return data.get("memo") if isinstance(data, dict) else None
 
 
 def ending(events: Sequence[RecordedEvent]) -> dict[str, Any]:

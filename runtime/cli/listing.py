@@ -9,11 +9,11 @@ import typer
 from runtime.cli.connecting import Servers
 from runtime.cli.errors import CommandLineError
 from runtime.cli.options import BrokerUrl, Data, DatabaseUrl, Json
-from runtime.cli.output import console, duration, local_time, print_json, print_table
+from runtime.cli.output import console, duration, json_text, local_time, print_json, print_table
 from runtime.cli.running import run_async
 
 if TYPE_CHECKING:
-    from eventstore.records import Execution, ListedExecution
+    from eventstore.records import Attributes, Execution, ListedExecution
     from eventstore.store import EventStore
 
 COLOURS = {
@@ -35,6 +35,12 @@ def list_(
             help="Only this status: running, completed, failed, cancelled, terminated, stuck, parked, active (actors)."
         ),
     ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CONDITION", help="Only with this search attribute: customer=ACME, 'total>100'. Repeatable."
+        ),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 50,
     json: Json = False,
     database_url: DatabaseUrl = None,
@@ -45,15 +51,25 @@ def list_(
     if status is not None and status not in COLOURS:
         raise CommandLineError(f"--status is one of {', '.join(COLOURS)}, not {status!r}")
 
+    from runtime.conditions import conditions
+
+    met = conditions(where or [])
+
     async def read(store: EventStore) -> tuple[list[ListedExecution], dict[tuple[str, str], int]]:
-        return await store.executions(type=type, status=status, limit=limit), await store.count_executions()
+        found = await store.executions(type=type, status=status, where=met, limit=limit)
+        return found, {} if met else await store.count_executions()
 
     found, counts = with_store(Servers(database_url, broker_url, data), read)
     if json:
         for listed in found:
             print_json({"stream": listed.stream, "partition": listed.partition, **row(listed.execution)})
         return
-    _print_list(found, sum(n for (t, s), n in counts.items() if type in (None, t) and status in (None, s)))
+    _print_list(found)
+    total = sum(n for (t, s), n in counts.items() if type in (None, t) and status in (None, s))
+    if total > len(found):
+        console().print(f"{len(found)} of {total}; more with --limit")
+    elif met and len(found) == limit:
+        console().print(f"the newest {limit}; more with --limit")
 
 
 def with_store(servers: Servers, read: Any) -> Any:
@@ -76,10 +92,16 @@ def row(execution: Execution) -> dict[str, Any]:
         "closed_at": execution.closed_at,
         "error": execution.error,
         "correlation_id": execution.correlation_id,
+        "attributes": execution.attributes or {},
     }
 
 
-def _print_list(found: list[ListedExecution], total: int) -> None:
+def attributes_text(attributes: Attributes | None) -> str:
+    """Give search attributes in one line."""
+    return " ".join(f"{name}={json_text(value)}" for name, value in (attributes or {}).items())
+
+
+def _print_list(found: list[ListedExecution]) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -87,8 +109,11 @@ def _print_list(found: list[ListedExecution], total: int) -> None:
         console().print("no instances")
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("instance", "status", "started", "took", "error"):
-        table.add_column(heading, no_wrap=heading != "error", overflow="ellipsis")
+    headings = ["instance", "status", "started", "took", "error"]
+    if any(listed.execution.attributes for listed in found):
+        headings.insert(4, "attributes")
+    for heading in headings:
+        table.add_column(heading, no_wrap=heading not in {"error", "attributes"}, overflow="ellipsis")
     for listed in found:
         execution = listed.execution
         table.add_row(
@@ -96,11 +121,10 @@ def _print_list(found: list[ListedExecution], total: int) -> None:
             Text(execution.status, COLOURS.get(execution.status, "")),
             local_time(execution.started_at),
             took(execution),
+            *([attributes_text(execution.attributes)] if "attributes" in headings else []),
             execution.error or "",
         )
     print_table(table)
-    if total > len(found):
-        console().print(f"{len(found)} of {total}; more with --limit")
 
 
 def took(execution: Execution) -> str:

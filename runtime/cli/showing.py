@@ -9,7 +9,7 @@ import typer
 
 from runtime.cli.choosing import Subject, read_subject
 from runtime.cli.connecting import Servers
-from runtime.cli.listing import COLOURS, row, took
+from runtime.cli.listing import COLOURS, attributes_text, row, took
 from runtime.cli.options import BrokerUrl, Data, DatabaseUrl, Json
 from runtime.cli.output import console, duration, json_text, local_time, print_json, print_table
 from runtime.cli.timeline import Scale, print_timeline
@@ -53,6 +53,7 @@ def show(
                 "stream": instance.stream,
                 **({"status": instance.status} if instance.execution is None else row(instance.execution)),
                 "version": events[-1].version,
+                "memo": journal.memo(events),
                 "waiting_for": journal.open_work(events),
                 **journal.ending(events),
                 "timeline": timeline(events),
@@ -80,6 +81,10 @@ def _print_instance(instance: Instance, scale: Scale, most: int) -> None:
     time = _time_taken(instance)
     started = f"started {local_time(events[0].recorded_at)}"
     out.print(started + (f", took {time}" if time else f", {_ago(events[-1].recorded_at)}"))
+    if execution is not None and execution.attributes:
+        out.print(f"attributes: {attributes_text(execution.attributes)}")
+    if (memo := journal.memo(events)) is not None:
+        out.print(f"memo: {json_text(memo)}")
     for what, value in journal.ending(events).items():
         out.print(f"{what}: {json_text(value)}")
     if waiting := journal.open_work(events):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from actors import Actor, InvalidInput, UnknownName, Workflow
+from actors.attributes import Attribute, checked
 from actors.codec import decode_any, encode
 from actors.definition import ActorType, WorkflowType
 from actors.names import stream_name
@@ -39,10 +40,13 @@ class Calls:
         command_id: str | None,
         correlation_id: str | None,
         when: ReplyWhen,
+        attributes: Mapping[str, Any] | None = None,
+        memo: Any = None,
     ) -> Start:
         """Make a start."""
         name = type_name(type)
         stream_name(name, id)
+        found_by, note = self._notes(attributes, memo)
         return Start(
             type=name,
             id=id,
@@ -50,6 +54,8 @@ class Calls:
             input=self._input(self.signature(type, "run", "run"), args, kwargs, input),
             command_id=command_id or self._new_id(),
             reply_when=when,
+            attributes=found_by,
+            memo=note,
         )
 
     def send(
@@ -143,6 +149,15 @@ class Calls:
         """Read a result as the annotated type, where a class is given; raises `actors.PayloadRefused`."""
         signature = self.signature(type, kind, name)
         return decode_any(raw) if signature is None else signature.decode_result(raw)
+
+    def _notes(
+        self, attributes: Mapping[str, Any] | None, memo: Any
+    ) -> tuple[dict[str, Attribute] | None, Raw | UnsetType]:
+        try:
+            found_by = {name: value for name, value in checked(attributes or {}).items() if value is not None}
+            return found_by or None, UNSET if memo is None else Raw(encode(memo))
+        except InvalidInput as error:
+            raise CommandInvalid(str(error), error.__class__.__name__) from error
 
     def _run_input(self, type: Address, start: Any) -> Raw:
         """Encode all arguments of a run, in the form that `start` gives them where a class is given."""

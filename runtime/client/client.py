@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +14,7 @@ from runtime.client.answers import decode_created, decode_requested, decode_term
 from runtime.client.asking import Asker
 from runtime.client.calls import Address, Calls, type_name
 from runtime.client.command_ids import command_ids
+from runtime.conditions import conditions
 from runtime.errors import ConfigurationError
 from runtime.messages import Inbound, Reply, ReplyWhen, Status
 from runtime.transport.port import Transport
@@ -79,6 +80,8 @@ class Client:
         correlation_id: str | None = None,
         timeout: float = 30.0,
         input: Any = None,
+        search_attributes: Mapping[str, Any] | None = None,
+        memo: Any = None,
         **kwargs: Any,
     ) -> bool:
         """Start a workflow; comes back when its start is durable.
@@ -93,6 +96,8 @@ class Client:
             correlation_id: names the business flow; kept with every event. Default: the command id, or the stream name without one.
             timeout: seconds to wait for the answer.
             input: all arguments as one JSON-like value, instead of args and kwargs.
+            search_attributes: what `list` finds it by: text, numbers, bools and times by name; `run` may set others.
+            memo: anything JSON-like, noted in the history for people.
             kwargs: arguments of `run`.
 
         Returns:
@@ -103,7 +108,9 @@ class Client:
             Conflict: the id was used before with other input.
             AnswerTimeout: no answer in time.
         """
-        message = self._calls.start(type, id, args, kwargs, input, command_id, correlation_id, ReplyWhen.ACCEPTED)
+        message = self._calls.start(
+            type, id, args, kwargs, input, command_id, correlation_id, ReplyWhen.ACCEPTED, search_attributes, memo
+        )
         return decode_created(result_of(await self._asker.ask(message, timeout))).created
 
     async def execute(
@@ -115,10 +122,14 @@ class Client:
         correlation_id: str | None = None,
         timeout: float | None = None,
         input: Any = None,
+        search_attributes: Mapping[str, Any] | None = None,
+        memo: Any = None,
         **kwargs: Any,
     ) -> Any:
         """Start a workflow and wait for its result: one message there, one back. Raises like `start` and `result`."""
-        message = self._calls.start(type, id, args, kwargs, input, command_id, correlation_id, ReplyWhen.COMPLETED)
+        message = self._calls.start(
+            type, id, args, kwargs, input, command_id, correlation_id, ReplyWhen.COMPLETED, search_attributes, memo
+        )
         return self._result(type, message, await self._asker.ask(message, timeout))
 
     async def send(
@@ -347,18 +358,28 @@ class Client:
         type: Address | None = None,
         status: str | None = None,
         *,
+        where: Sequence[str] = (),
         before: tuple[datetime, str] | None = None,
         limit: int = 100,
     ) -> list[ListedExecution]:
-        """List actors, newest start first; `before` is the (started_at, stream) of the last one of the page before.
+        """List actors, newest start first.
+
+        Args:
+            type: only this type.
+            status: only this status.
+            where: conditions on search attributes, all of which hold: `["customer=ACME", "total>100"]`.
+            before: the (started_at, stream) of the last one of the page before.
+            limit: at most so many.
 
         Raises:
+            CommandInvalid: a condition is none.
             ConfigurationError: the client has no database.
         """
         if self._store is None:
             raise ConfigurationError("this client has no database to list from; give it a store")
         name = None if type is None else type_name(type)
-        return await self._store.executions(type=name, status=status, before=before, limit=limit)
+        met = conditions(tuple(where))
+        return await self._store.executions(type=name, status=status, where=met, before=before, limit=limit)
 
     def _result(self, type: Address, message: Inbound, reply: Reply) -> Any:
         if (failed := _FAILED.get(reply.status)) is not None and (error := reply.error) is not None:

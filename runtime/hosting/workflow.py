@@ -192,7 +192,15 @@ class WorkflowBehaviour:
             self._correlation_id = message.correlation_id or message.command_id or self.stream
             self._started_at = now
             step = self._step(
-                execution.start(message.input, message.command_id, now.timestamp(), message.caller, message.stop),
+                execution.start(
+                    message.input,
+                    message.command_id,
+                    now.timestamp(),
+                    message.caller,
+                    message.stop,
+                    attributes=message.attributes,
+                    memo=message.memo,
+                ),
                 now,
                 message.command_id,
             )
@@ -522,8 +530,9 @@ class WorkflowBehaviour:
     def _listing(self, turn: Turn, now: datetime) -> ExecutionRow | None:
         """Give the listing's row when it changed; most turns don't touch it."""
         row = self._listed()
-        if row == self._row:
+        if row == self._row and not turn.relisted:
             return None
+        attributes = self._execution.ledger.attributes if turn.relisted or self._row is None else None
         self._row = row
         status, busy = row
         outcome = self._execution.outcome
@@ -536,6 +545,7 @@ class WorkflowBehaviour:
             closed_at=now if outcome is not None else None,
             error=None if error is None else storable(f"{error.type}: {error.message}"),
             correlation_id=self._correlation_id,
+            attributes=attributes,
         )
 
     def _listed(self) -> tuple[str, bool]:

@@ -1,0 +1,39 @@
+-- What an execution can be found by: a flat object of text, numbers and bools. Null: none.
+ALTER TABLE perdure.executions ADD COLUMN attributes jsonb;
+
+-- For `attributes @> {"customer": "ACME"}`. Other comparisons look at rows one by one, newest first.
+CREATE INDEX executions_attributes ON perdure.executions USING gin (attributes jsonb_path_ops);
+
+-- The commit with attributes: everything as before, and one part more.
+CREATE FUNCTION perdure.commit_2(
+    item_end           text,
+    column_end         text,
+    blob               bytea,
+    heads              text,
+    streams            text,
+    new_events         text,
+    new_marks          text,
+    put_messages       text,
+    changed_messages   text,
+    removed_messages   text,
+    set_timers         text,
+    cleared_timers     text,
+    new_snapshots      text,
+    put_executions     text,
+    put_quarantine     text,
+    new_attributes     text   -- stream, attributes: JSON, of rows that are there or put by this commit
+) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    part text[];
+BEGIN
+    PERFORM perdure.commit_1(item_end, column_end, blob, heads, streams, new_events, new_marks, put_messages,
+                             changed_messages, removed_messages, set_timers, cleared_timers, new_snapshots,
+                             put_executions, put_quarantine);
+    IF new_attributes IS NOT NULL THEN
+        part := string_to_array(new_attributes, column_end);
+        UPDATE perdure.executions x SET attributes = n.attributes::jsonb
+        FROM unnest(string_to_array(part[1], item_end), string_to_array(part[2], item_end)) AS n (stream, attributes)
+        WHERE x.stream = n.stream;
+    END IF;
+END
+$$;
