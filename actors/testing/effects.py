@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from actors.journal import Caller, ChildStarted, CommandSent, RunStarted, TaskAttemptFailed, TaskScheduled, decode_event
+from actors.journal import (
+    Caller,
+    ChildStarted,
+    CommandSent,
+    ErrorInfo,
+    RunStarted,
+    TaskAttemptFailed,
+    TaskScheduled,
+    decode_event,
+)
 from actors.testing.errors import NoEnd, StoryFailed
 from actors.testing.hosted import Hosted
 from actors.testing.mail import ChildEnded, Command, CommandEnded, RunLocal, RunTask, StartRun, TimerDue
@@ -51,7 +60,11 @@ def _answers(world: World, hosted: Hosted, answers: list[Answer]) -> None:
     for answer in answers:
         world.answers[hosted.stream, answer.command_id] = answer.outcome
         if (caller := hosted.caller_of(answer.command_id)) is not None:
-            world.post(caller.stream, CommandEnded(caller.number, hosted.stream, answer.outcome))
+            outcome = answer.outcome
+            if outcome.ended is not None:  # the run was terminated, and took the handler along
+                note = f"{hosted.stream} has ended ({outcome.status}) before the command had"
+                outcome = Outcome(error=ErrorInfo("AlreadyFinished", note))
+            world.post(caller.stream, CommandEnded(caller.number, hosted.stream, outcome))
 
 
 def _sent(world: World, hosted: Hosted, commands: list[CommandSent]) -> None:
@@ -88,7 +101,7 @@ def _children(world: World, hosted: Hosted, children: list[ChildStarted]) -> Non
 
 
 def _stopped(world: World, hosted: Hosted, stopped: list[StoppedChild]) -> None:
-    for child in stopped:
+    for child in {each.started.child: each for each in stopped}.values():  # the last word counts
         started = child.started
         caller = Caller(hosted.stream, started.child)
         world.post(started.stream, StartRun(started.input, caller.key, caller, child.stop))

@@ -144,7 +144,10 @@ class HostedWorkflow(Hosted):
             return execution.start(mail.input, mail.command_id, at, mail.caller, mail.stop)
         if canonical(started.input) == canonical(mail.input) and started.caller == mail.caller:
             return Turn() if mail.stop is None else execution.stop(mail.stop, mail.command_id or "", at)
-        raise CommandRefused("Conflict", f"{self.stream} was started before, with other input or by somebody else")
+        if mail.caller is None:
+            raise CommandRefused("Conflict", f"{self.stream} was started with other input")
+        note = f"{self.stream} was started by somebody else; a child's id is its own: take another one"
+        raise CommandRefused("Conflict", note)
 
     def _command(self, mail: Command, at: float) -> Turn:
         execution = self.execution
@@ -155,8 +158,10 @@ class HostedWorkflow(Hosted):
             if taken.received.name != mail.name or canonical(taken.received.input) != canonical(mail.input):
                 raise CommandRefused("Conflict", f"command id {mail.id} was used for other input")
             return Turn()
-        if ledger.outcome is not None:
-            raise CommandRefused("AlreadyFinished", f"{self.stream} has ended and takes no more commands")
+        if (outcome := ledger.outcome) is not None:
+            raise CommandRefused(
+                "AlreadyFinished", f"{self.stream} has ended ({outcome.status}) and takes no more commands"
+            )
         with _judging(self.stream, mail):
             if execution.kind.command(mail.name).validator is not None:
                 execution.validate(mail.name, mail.input, at)

@@ -69,9 +69,9 @@ class Instance:
         __tracebackhide__ = True
         if not isinstance(kind := self._kind, WorkflowType):
             raise DefinitionError(f"{self.stream} is an actor: it is not started; call the command alone")
-        begin = Raw(encode({} if start is None else start))
-        kind.run_signature.decode(begin)
+        arguments = kind.run_signature.decode(encode({} if start is None else start))
         with self._world.watching():
+            begin = Raw(kind.run_signature.encode((), arguments))
             input = Raw(kind.command(name).signature.encode(args, kwargs))
         command_id = command_id or self._new_id()
         self._world.post(self.stream, Command(command_id, name, input, start=begin))

@@ -1,0 +1,198 @@
+"""What the kit tells is what a real node tells: the same stories on both, the same answers and the same journals."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from msgspec.json import decode
+
+from actors import App, RunFailed
+from actors.testing import CommandFailed, CommandRefused, WorkflowTest
+from runtime import Client
+from runtime.errors import CommandError
+from tests.simulation.conftest import silence
+from tests.simulation.world import EPOCH, World, simulate
+from tests.unit.testing import branch, shop
+from tests.unit.testing.branch import Account, Book, Transfer
+from tests.unit.testing.shop import Basket, Order, Stock
+from tests.unit.testing.test_task_mocks import CLASSES, Does, Near, forever, near, work
+
+Story = Callable[["Teller"], Awaitable[None]]
+DOING = App(actors=CLASSES, tasks=[work, near, forever])
+
+
+class Teller:
+    """Tells a story, on whichever; `said` holds each answer, or the error's type and message."""
+
+    def __init__(self) -> None:
+        self.said: list[Any] = []
+
+    async def note(self, told: Callable[[], Awaitable[Any]]) -> None:
+        try:
+            self.said.append(await told())
+        except (CommandFailed, CommandRefused, CommandError, RunFailed) as error:
+            self.said.append((error.type, getattr(error, "details", None)))
+
+    async def do(self, what: str, type: Any, id: str, *args: Any) -> None:
+        raise NotImplementedError
+
+    async def later(self, seconds: float) -> None:
+        raise NotImplementedError
+
+
+class OnTheKit(Teller):
+    def __init__(self, run: WorkflowTest) -> None:
+        super().__init__()
+        self.run = run
+
+    async def do(self, what: str, type: Any, id: str, *args: Any) -> None:
+        async def told() -> Any:
+            answer = getattr(self.run.get(type, id), what)(*args)
+            return None if what in {"start", "cancel", "terminate"} else answer
+
+        await self.note(told)
+
+    async def later(self, seconds: float) -> None:
+        self.run.advance(seconds)
+
+
+class OnANode(Teller):
+    def __init__(self, client: Client) -> None:
+        super().__init__()
+        self.client = client
+
+    async def do(self, what: str, type: Any, id: str, *args: Any) -> None:
+        async def told() -> Any:
+            answer = await getattr(self.client, what)(type, id, *args)
+            await asyncio.sleep(5)  # for what comes about by it
+            return None if what in {"start", "cancel", "terminate"} else answer
+
+        await self.note(told)
+
+    async def later(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+async def an_order(tell: Teller) -> None:
+    await tell.do("start", Order, "1", "ada", 500)
+    await tell.do("start", Order, "1", "ada", 500)
+    await tell.do("start", Order, "1", "ada", 501)
+    await tell.do("query", Order, "1", "status")
+    await tell.do("query", Order, "1", "refuses")
+    await tell.do("call", Order, "1", "ship", "T-1")
+    await tell.do("result", Order, "1")
+    await tell.do("call", Order, "1", "ship", "T-1")
+    await tell.do("query", Order, "1", "status")
+    await tell.do("call", Order, "2", "ship", "T-1")
+
+
+async def children(tell: Teller) -> None:
+    await tell.do("start", Order, "5-2", "eve", 1)
+    await tell.do("start", Basket, "5", "ada", [100, 200])
+    await tell.do("call", Order, "5-1", "ship", "T-1")
+    await tell.do("result", Basket, "5")
+    await tell.do("start", Basket, "6", "ada", [100])
+    await tell.do("cancel", Basket, "6", "enough")
+    await tell.do("result", Basket, "6")
+    await tell.do("result", Order, "6-1")
+
+
+async def a_stock(tell: Teller) -> None:
+    await tell.do("call", Stock, "tea", "add", 10)
+    await tell.do("call", Stock, "tea", "take", 11)
+    await tell.do("call", Stock, "tea", "take", 3)
+    await tell.do("query", Stock, "tea", "units")
+
+
+async def tasks_that_fail(tell: Teller) -> None:
+    await tell.do("start", Does, "1", 1)
+    await tell.later(60)
+    await tell.do("result", Does, "1")
+    await tell.do("start", Near, "1", 1)
+    await tell.later(60)
+    await tell.do("result", Near, "1")
+
+
+async def transfers(tell: Teller) -> None:
+    await tell.do("call", Account, "ann", "move", 100)
+    await tell.do("call", Account, "ann", "move", 0)
+    await tell.do("start", Transfer, "1", "ann", "bob", 30)
+    await tell.later(30)
+    await tell.do("result", Transfer, "1")
+    await tell.do("start", Transfer, "2", "ann", "bob", 300)
+    await tell.do("result", Transfer, "2")
+    await tell.do("start", Transfer, "3", "ann", "bob", 30)
+    await tell.do("cancel", Transfer, "3", "no")
+    await tell.do("result", Transfer, "3")
+    await tell.do("start", Transfer, "4", "ann", "bob", 30)
+    await tell.do("terminate", Transfer, "4", "no")
+    await tell.do("result", Transfer, "4")
+    await tell.do("terminate", Transfer, "1")
+    await tell.do("start_and_call", Transfer, "5", ["ann", "bob", 1], "stop", "")
+    await tell.do("start_and_call", Transfer, "5", ["ann", "bob", 1], "stop", "tired")
+    await tell.later(30)
+    await tell.do("result", Transfer, "5")
+    await tell.do("call", Book, "2026", "write", "the end")
+
+
+STORIES = [
+    (an_order, shop.app),
+    (children, shop.app),
+    (a_stock, shop.app),
+    (tasks_that_fail, DOING),
+    (transfers, branch.app),
+]
+
+__all__ = ["silence"]
+
+Told = tuple[list[Any], dict[str, list[str]]]
+
+
+def kept(type: str, data: bytes) -> str:
+    """An event without what differs by chance: ids, times, traces."""
+    told = decode(data)
+    told.get("error", {}).pop("trace", None)
+    return f"{type} { ({name: told[name] for name in sorted(told) if name not in CHANCE}) }"
+
+
+CHANCE = {"id", "due", "retry_at", "command_id"}
+
+
+def on_the_kit(story: Story, app: App) -> Told:
+    run = WorkflowTest(app, real=True, at=EPOCH)
+    tell = OnTheKit(run)
+    asyncio.run(_told(story, tell))
+    journals = {stream: hosted.journal for stream, hosted in run._world.instances.items() if hosted.journal}
+    return tell.said, {name: sorted(kept(e.type, e.data) for e in events) for name, events in journals.items()}
+
+
+async def _told(story: Story, tell: Teller) -> None:
+    await story(tell)
+
+
+def on_a_node(story: Story, app: App) -> Told:
+    async def told(world: World) -> list[Any]:
+        world.node()
+        world.worker()
+        async with world.client() as client:
+            tell = OnANode(client)
+            await story(tell)
+        journals = {name: stream.events for name, stream in world.store.log.streams.items() if stream.events}
+        await world.stop_all()
+        return [tell.said, {n: sorted(kept(e.type, e.data) for e in events) for n, events in journals.items()}]
+
+    said, journals = simulate(told, app, within=3600.0)
+    return said, journals
+
+
+@pytest.mark.parametrize(("story", "app"), STORIES, ids=lambda value: getattr(value, "__name__", ""))
+def test_the_same_story(story: Story, app: App) -> None:
+    """The same answers and errors; the same events in every stream, but for ids, times and the order of what is at once."""
+    said, journals = on_the_kit(story, app)
+    said_there, journals_there = on_a_node(story, app)
+    assert said == said_there
+    for stream in journals | journals_there:
+        assert journals.get(stream) == journals_there.get(stream), stream
