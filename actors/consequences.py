@@ -114,6 +114,7 @@ def _run_terminated(turn: Turn, event: RunTerminated, ledger: Ledger) -> None:
 def _run_ended(turn: Turn, outcome: Outcome, ledger: Ledger, *, tree: bool = False) -> None:
     turn.finished = outcome
     turn.tasks_closed.extend(ledger.tasks)
+    turn.tasks = []  # asked for in this very turn, and never to be sent
     for started in ledger.children.values():
         if started.on_close != "abandon":  # else it goes on, and must be started if it is not yet
             _stop(turn, started, Stop("terminate" if tree else started.on_close, "its parent has ended", tree))

@@ -207,6 +207,7 @@ class Execution:
         self._append(turn, Resumed())
         self._settle(turn)
         turn.timers_cleared += self._forget_timers()
+        self._give_up(turn, self._forget_tasks())
         return turn
 
     def pending_local_calls(self) -> list[LocalCall]:
@@ -268,6 +269,9 @@ class Execution:
             else:
                 self._take_over(turn)
                 self._settle(turn)
+                if self.program.given_up:
+                    self._give_up(turn, self.program.given_up)
+                    self.program.given_up = []
         return turn
 
     def _take_over(self, turn: Turn) -> None:
@@ -304,6 +308,7 @@ class Execution:
         self._owed = replay.owed
         if not self.ledger.stuck:
             self._forget_timers()
+            self._forget_tasks()
 
     def _forget_timers(self) -> list[TimerRow]:
         """Drop the timers that the journal set and the code, with all of the journal behind it, does not wait for."""
@@ -312,6 +317,29 @@ class Execution:
         for row in dropped:
             del ledger.timers[row.number]
         return dropped
+
+    def _forget_tasks(self) -> list[int]:
+        """Mark the tasks that the code, with all of the journal behind it, does not await; the same for workers' tasks."""
+        forgotten = [number for number in self.ledger.tasks if number not in self.program.open]
+        for number in forgotten:
+            self.ledger.tasks[number].awaited = False
+        return forgotten
+
+    def _give_up(self, turn: Turn, numbers: list[int]) -> None:
+        """Close the messages of tasks that nobody awaits any more, and stop those that run inside the node."""
+        ledger, local = self.ledger, []
+        for number in numbers:
+            if (task := ledger.tasks.get(number)) is not None:
+                task.awaited = False
+                if turn.finished is None:  # else all were closed
+                    turn.tasks_closed.append(number)
+            elif number not in ledger.ended:
+                local.append(number)
+        closed = set(turn.tasks_closed)
+        turn.tasks = [task for task in turn.tasks if task.task not in closed]
+        if local:
+            turn.local_given_up = local
+            turn.local_calls = [call for call in turn.local_calls if call.task not in local]
 
     def _break(self, error: Nondeterminism | Bug) -> None:
         cause = error.__cause__ if isinstance(error, Bug) and error.__cause__ is not None else error

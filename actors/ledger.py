@@ -43,13 +43,14 @@ from actors.turn import CANCELLED, TERMINATED, Outcome
 
 
 class OpenTask:
-    """A task that a worker still owes an outcome for."""
+    """A task that a worker still owes an outcome for. One that nobody awaits has no message, nor another attempt."""
 
-    __slots__ = ("attempt", "scheduled")
+    __slots__ = ("attempt", "awaited", "scheduled")
 
     def __init__(self, scheduled: TaskScheduled) -> None:
         self.scheduled = scheduled
         self.attempt = 1
+        self.awaited = True  # as far as the code was run: no event says otherwise
 
 
 class TakenCommand:

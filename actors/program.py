@@ -62,14 +62,14 @@ from actors.workflow import Workflow
 class Program:
     """One workflow instance's coroutines, on a loop of their own.
 
-    `open`, `timers` and `local_calls` say what the code waits for now. `new_local_calls`, `cleared` and `logs`
+    `open`, `timers` and `local_calls` say what the code waits for now. `new_local_calls`, `cleared`, `given_up` and `logs`
     collect what it did besides deciding, until they are emptied.
     """
 
     __slots__ = (
         "_bug", "_cancel", "_decisions", "_diverged", "_handlers", "_patches", "_random", "_reading", "_run_outcome",
         "_run_task", "_said", "asked",
-        "cleared", "instance", "kind", "local_calls", "logs", "loop", "new_local_calls", "open", "precedents",
+        "cleared", "given_up", "instance", "kind", "local_calls", "logs", "loop", "new_local_calls", "open", "precedents",
         "replaying", "stream", "timers",
     )  # fmt: skip
 
@@ -83,6 +83,7 @@ class Program:
         self.timers: dict[int, DurableTimer] = {}
         self.new_local_calls: list[LocalCall] = []
         self.cleared: list[int] = []  # timers that are not waited for any more
+        self.given_up: list[int] = []  # tasks, likewise
         self.logs: list[LogLine] = []
         self.replaying = False
         self.precedents: Precedents | None = None  # in a replay
@@ -208,6 +209,10 @@ class Program:
             self._decisions.append(TaskScheduled(number, task.name, Raw(input)))
         try:
             return task.signature.decode_result(await operation.future)
+        except asyncio.CancelledError:
+            if operation.future.cancelled():
+                self.given_up.append(number)
+            raise
         finally:
             del self.open[number]
             if task.local:

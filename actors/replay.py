@@ -70,6 +70,7 @@ class Replay:
         finally:
             program.replaying, program.precedents = False, None
             program.cleared.clear()  # nobody hears of what a replay did besides deciding
+            program.given_up.clear()
             program.new_local_calls.clear()
         if self.owed and not ledger.stuck:
             self._end(self._differs(ledger.version + 1, "nothing more", _asks_for(self.owed[0])))

@@ -108,6 +108,7 @@ class Turn(Struct):
     sent: list[CommandSent] | None = None  # commands for others, in order; None: none
     tasks_closed: list[int] = []  # nobody waits for these any more; a child that has ended is one of them
     local_calls: list[LocalCall] = []
+    local_given_up: list[int] | None = None  # local tasks to stop
     timers_set: list[TimerRow] = []
     timers_cleared: list[TimerRow] = []
     finished: Outcome | None = None

@@ -156,6 +156,10 @@ class EventStore(Protocol):
         """Give outbox messages that were never known to be published, then those due again up to a time."""
         ...
 
+    async def outbox_holds(self, partition: int, ids: Sequence[str]) -> set[str]:
+        """Say which of these outbox messages are still there."""
+        ...
+
     async def unfinished(self, partition: int) -> list[ListedExecution]:
         """Give the partition's executions that a new owner must activate: busy ones, and those with status `stuck`."""
         ...

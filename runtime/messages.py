@@ -123,6 +123,16 @@ class TaskOutcome(Addressed, tag="outcome"):
     retryable: bool = True
 
 
+class TaskWanted(Addressed, tag="wanted"):
+    """A worker asks whether anybody still waits for a task that it runs; for long ones, now and then.
+
+    `partition` is where the actor lives, as the task's message told.
+    """
+
+    task: int
+    partition: int
+
+
 class ChildOutcome(Addressed, tag="child_outcome"):
     """A child workflow's end, told to its parent: operation `number` of the parent, the child's stream, and what came of it."""
 
@@ -146,7 +156,9 @@ class CommandOutcome(Addressed, tag="command_outcome"):
     error: ErrorInfo | None = None
 
 
-Inbound = Start | Send | Ask | AwaitResult | Cancel | Terminate | TaskOutcome | ChildOutcome | CommandOutcome
+Inbound = (
+    Start | Send | Ask | AwaitResult | Cancel | Terminate | TaskOutcome | TaskWanted | ChildOutcome | CommandOutcome
+)
 
 
 class TaskMessage(Struct, gc=False, omit_defaults=True, kw_only=True):
@@ -221,7 +233,7 @@ def decode_inbound(body: bytes) -> Inbound:
                 decode_any(message.result)
             if message.error is not None:
                 message.error.details_value()
-        case AwaitResult() | Cancel() | Terminate():
+        case AwaitResult() | Cancel() | Terminate() | TaskWanted():
             pass
     return message
 

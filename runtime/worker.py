@@ -36,6 +36,7 @@ from runtime.transport.port import (
     TransportError,
     Unroutable,
 )
+from runtime.unwanted import UnwantedTasks
 
 MAX_TIMEOUT = 1500.0  # seconds; RabbitMQ's default consumer_timeout is 1800
 MOST_PARTITIONS = 1024
@@ -76,6 +77,7 @@ class Worker:
         self._jitter = jitter
         self._publisher = Publisher(transport)
         self._limits = TimeLimits()
+        self._unwanted = UnwantedTasks(transport, jitter)
         self._running: set[asyncio.Task[None]] = set()
         self._subscriptions: dict[str, Subscription] = {}
 
@@ -89,12 +91,14 @@ class Worker:
         async with asyncio.TaskGroup() as group:
             publishing = group.create_task(self._publisher.run(), name="publisher")
             consuming = [group.create_task(self._consume(queue), name=f"consume {queue}") for queue in self.queues]
+            asking = group.create_task(self._unwanted.run(), name="unwanted tasks")
             log.info("worker is up", queues=self.queues, concurrency=self._settings.task_concurrency)
             if ready is not None:
                 ready()
             await stop.wait()
             await _end(consuming)
             await self._finish_running()
+            await _end([asking])
             for subscription in self._subscriptions.values():
                 await subscription.close()
             await _end([publishing])
@@ -127,18 +131,30 @@ class Worker:
         running = asyncio.create_task(
             self._work(message, delivery, subscription), name=f"{message.name} {message.key}.{message.attempt}"
         )
+        self._unwanted.watch(running, message)
         self._running.add(running)
         running.add_done_callback(self._running.discard)
 
     async def _work(self, message: TaskMessage, delivery: Delivery, subscription: Subscription) -> None:
-        attempt = await self._attempt(message, delivery.redeliveries)
+        try:
+            await self._work_and_tell(message, delivery.redeliveries)
+        except asyncio.CancelledError:
+            if not self._unwanted.is_unwanted(asyncio.current_task()):
+                raise
+            log.info(
+                "task cancelled: nobody waits for it any more", actor=message.stream, task=message.name,
+                attempt=message.attempt, correlation_id=message.correlation_id,
+            )  # fmt: skip
+        subscription.ack(delivery)
+
+    async def _work_and_tell(self, message: TaskMessage, redeliveries: int) -> None:
+        attempt = await self._attempt(message, redeliveries)
         if attempt.error is not None:
             log.info(
                 "attempt failed", actor=message.stream, task=message.name, attempt=message.attempt,
                 correlation_id=message.correlation_id, error=f"{attempt.error.type}: {attempt.error.message}",
             )  # fmt: skip
         await self._tell(_outcome(message, attempt))
-        subscription.ack(delivery)
 
     async def _attempt(self, message: TaskMessage, redeliveries: int) -> Attempt:
         try:

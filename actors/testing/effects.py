@@ -94,6 +94,10 @@ def _local_calls(world: World, hosted: Hosted, calls: list[LocalCall]) -> None:
         world.post(hosted.stream, RunLocal(call, 1))
 
 
+def _local_given_up(world: World, hosted: Hosted, numbers: list[int]) -> None:
+    """Leave them: they come to their end, and nobody hears of it."""
+
+
 def _children(world: World, hosted: Hosted, children: list[ChildStarted]) -> None:
     for child in children:
         caller = Caller(hosted.stream, child.child)
@@ -136,6 +140,7 @@ EFFECTS: dict[str, Callable[[World, Hosted, Any], None]] = {
     "sent": _sent,
     "tasks_closed": _tasks_closed,
     "local_calls": _local_calls,
+    "local_given_up": _local_given_up,
     "timers_set": _timers_set,
     "timers_cleared": _timers_cleared,
     "finished": _finished,

@@ -207,7 +207,7 @@ class HostedWorkflow(Hosted):
         if open_task is None or open_task.attempt != mail.attempt:
             return Turn()
         retry = execution.kind.tasks[open_task.scheduled.name].retry
-        delay = retry.delay_after(mail.attempt, 0.0) if mail.retryable else None
+        delay = retry.delay_after(mail.attempt, 0.0) if mail.retryable and open_task.awaited else None
         if delay is None:
             return execution.task_failed(mail.task, mail.error, mail.attempt, at)
         return execution.task_attempt_failed(mail.task, mail.attempt, mail.error, at + delay, at)

@@ -191,6 +191,10 @@ class MemoryStore:
         kept = self.log.partitions[partition].timers
         return kept[: min(bisect_right(kept, until, key=lambda timer: timer.due_at), max(limit, 0))]
 
+    async def outbox_holds(self, partition: int, ids: Sequence[str]) -> set[str]:
+        """Say which messages are there; see `EventStore.outbox_holds`."""
+        return set(ids) & self.log.partitions[partition].outbox.keys()
+
     async def outbox(self, partition: int, *, until: datetime, limit: int) -> list[OutboxMessage]:
         """Give messages to publish; see `EventStore.outbox`."""
         kept = self.log.partitions[partition].outbox.values()

@@ -133,6 +133,11 @@ SELECT id, destination, routing_key, body, correlation_id, due_at FROM (
 ORDER BY due_at NULLS FIRST, id LIMIT $3::int8
 """
 
+OUTBOX_HOLDS = """
+-- $1 partition int, $2 id text[]
+SELECT id FROM perdure.outbox WHERE partition = $1::int AND id = ANY ($2::text[])
+"""
+
 UNFINISHED = """
 -- $1 partition int
 SELECT stream, partition, status, started_at, updated_at, busy, closed_at, error, correlation_id, attributes

@@ -208,6 +208,10 @@ class PostgresStore:
         """Give timers due; see `EventStore.timers`."""
         return [TimerKey(*row) for row in await self._fetch(sql.TIMERS, partition, until, max(limit, 0))]
 
+    async def outbox_holds(self, partition: int, ids: Sequence[str]) -> set[str]:
+        """Say which messages are there; see `EventStore.outbox_holds`."""
+        return {row[0] for row in await self._fetch(sql.OUTBOX_HOLDS, partition, list(ids))}
+
     async def outbox(self, partition: int, *, until: datetime, limit: int) -> list[OutboxMessage]:
         """Give messages to publish; see `EventStore.outbox`."""
         return [OutboxMessage(*row) for row in await self._fetch(sql.OUTBOX, partition, until, max(limit, 0))]

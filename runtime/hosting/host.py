@@ -39,6 +39,7 @@ from runtime.hosting.schedule import Schedule
 from runtime.hosting.services import Services
 from runtime.hosting.stuck import StuckInstances
 from runtime.hosting.timers import WINDOW, Timers
+from runtime.hosting.wanted import WantedTasks
 from runtime.messages import (
     Cancel,
     ChildOutcome,
@@ -49,6 +50,7 @@ from runtime.messages import (
     Start,
     Status,
     TaskOutcome,
+    TaskWanted,
     Terminate,
     decode_inbound,
     error_reply,
@@ -76,6 +78,7 @@ class PartitionHost:
         self.stuck = StuckInstances(ground.clock, schedule, self._wake)
         self.outbox = Outbox(self.partition, ground.clock, services.publisher, services.republish_after, schedule)
         self.timers = Timers(self.partition, ground.clock, schedule, self._fire)
+        self.wanted = WantedTasks(self.partition)
         self._commits = OwnCommits(services.committer, ground.clock, schedule, self.fenced)
         self.quarantine = Quarantine(services, ground, self._commits, self.outbox.publish)
         self._marking = False
@@ -102,7 +105,12 @@ class PartitionHost:
             if handled is not None:
                 handled.set()
             return
-        if isinstance(content, CommandOutcome) and content.told:
+        if isinstance(content, TaskWanted):
+            self.wanted.ask(content, delivery)
+            subscription.ack(delivery)
+            if handled is not None:
+                handled.set()
+        elif isinstance(content, CommandOutcome) and content.told:
             self._receipt(content, delivery, subscription, handled)
         else:
             self.receive(stream, Item(content, delivery, subscription, handled=handled))
@@ -270,6 +278,9 @@ class PartitionHost:
             self._local.run(
                 self._services.app.task(call.name), call, activation.stream, activation.behaviour.correlation_id
             )
+        if step.local_given_up is not None:
+            for number in step.local_given_up:
+                self._local.give_up(activation.stream, number)
         if step.logs or step.stuck or step.resumed:
             self._tell(activation, step)
 
@@ -321,6 +332,11 @@ class PartitionHost:
         seen_all_messages = await self.outbox.sweep(self._services.store, WINDOW)
         seen_all_timers = await self.timers.look(self._services.store)
         self.sweep_soon = self.sweep_soon or not (seen_all_messages and seen_all_timers)
+
+    async def answer_workers(self) -> None:
+        """Tell workers which of their tasks are still wanted. Raises `StoreError`: they ask again."""
+        if self.wanted:
+            self._services.reply(await self.wanted.answer(self._services.store))
 
     def tidy(self, idle: float, most: int) -> None:
         """Unload what nobody used for `idle` seconds, the longest unused first when there are more than `most`."""

@@ -99,6 +99,7 @@ class Step(Struct):
     replies: list[Message] = []  # to the item's own sender
     resolved: list[tuple[str | None, Reply]] = []  # to who waits: by command id, or None for the run's result
     local_calls: list[LocalCall] = []
+    local_given_up: list[int] | None = None  # to stop
     logs: list[LogLine] = []
     later: list[OutboxMessage] = []  # to publish again at their `due_at`
     refused: ErrorInfo | None = None  # nobody to tell: put the message aside, with the commit if there is one

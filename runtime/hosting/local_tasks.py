@@ -20,18 +20,25 @@ class LocalTasks:
     def __init__(self, receive: Callable[[str, Item], None], jitter: Callable[[], float] = random.random) -> None:
         self._receive, self._jitter = receive, jitter
         self._limits = TimeLimits()
-        self._running: dict[str, set[asyncio.Task[None]]] = {}
+        self._running: dict[str, dict[int, asyncio.Task[None]]] = {}  # by stream, and by the task's number
 
     def run(self, task: Task[..., Any], call: LocalCall, stream: str, correlation_id: str | None) -> None:
         """Start one; its end comes into the actor's mailbox."""
         running = asyncio.create_task(
             self._attempts(task, call, stream, correlation_id), name=f"local {task.name} of {stream}"
         )
-        self._running.setdefault(stream, set()).add(running)
+        self._running.setdefault(stream, {})[call.task] = running
 
     def cancel(self, stream: str) -> None:
         """Stop those of one actor; they run again when it was loaded again."""
-        for running in self._running.pop(stream, ()):
+        for running in self._running.pop(stream, {}).values():
+            running.cancel()
+
+    def give_up(self, stream: str, number: int) -> None:
+        """Stop one that nobody awaits any more."""
+        running = self._running.get(stream, {}).get(number)
+        if running is not None:
+            self._forget(stream, number)
             running.cancel()
 
     def cancel_all(self) -> None:
@@ -49,7 +56,7 @@ class LocalTasks:
             if delay is None:
                 break
             await asyncio.sleep(delay)
-        self._forget(stream)
+        self._forget(stream, call.task)
         type_, _, id_ = stream.partition("/")  # a stream that runs a task is well named
         self._receive(
             stream,
@@ -61,9 +68,9 @@ class LocalTasks:
             return None
         return task.retry.delay_after(number, self._jitter())
 
-    def _forget(self, stream: str) -> None:
-        running, current = self._running.get(stream), asyncio.current_task()
-        if running is not None and current is not None:
-            running.discard(current)
+    def _forget(self, stream: str, number: int) -> None:
+        running = self._running.get(stream)
+        if running is not None:
+            running.pop(number, None)
             if not running:
                 del self._running[stream]

@@ -143,10 +143,17 @@ class PartitionService:
             if now >= tidy_at:
                 self.host.tidy(self._idle, self._most())
                 self.host.mark_published()
+                await self._answer_workers()
                 tidy_at = now + TICK
             if now >= swept_at + (TICK if self.host.sweep_soon else self._sweep_every):
                 await self._sweep()
                 swept_at = monotonic()
+
+    async def _answer_workers(self) -> None:
+        try:
+            await self.host.answer_workers()
+        except StoreError as error:
+            log.warning("workers not answered", partition=self.host.partition, error=str(error))
 
     async def _sweep(self) -> None:
         try:

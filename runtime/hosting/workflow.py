@@ -419,7 +419,7 @@ class WorkflowBehaviour:
             return (
                 Step()
             )  # how often it is tried again is for the code to say: until then, its row repeats this attempt
-        delay = self._retry_delay(open_task.scheduled.name, message)
+        delay = self._retry_delay(open_task.scheduled.name, message) if open_task.awaited else None
         if delay is None:
             turn = execution.task_failed(message.task, message.error, message.attempt, at)
             return self._step(turn, now, cause)
@@ -467,7 +467,13 @@ class WorkflowBehaviour:
     # -- from a turn to a step ----------------------------------------------------------------------------------
 
     def _step(self, turn: Turn, now: datetime | None = None, causation_id: str | None = None) -> Step:
-        step = Step(logs=turn.logs, local_calls=turn.local_calls, stuck=turn.stuck, resumed=turn.resumed)
+        step = Step(
+            logs=turn.logs,
+            local_calls=turn.local_calls,
+            local_given_up=turn.local_given_up,
+            stuck=turn.stuck,
+            resumed=turn.resumed,
+        )
         if turn.events:
             step.commit = self._commit(turn, now or self._ground.clock.now(), causation_id)
         if turn.stopped is not None and step.commit is not None:

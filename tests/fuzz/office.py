@@ -27,6 +27,7 @@ from runtime.messages import (
     Status,
     TaskMessage,
     TaskOutcome,
+    TaskWanted,
     Terminate,
     encode_message,
 )
@@ -159,6 +160,7 @@ def inbound() -> list[Inbound]:
             Send(type="Errand", id=id, name="step", command_id="held", input=msgspec.Raw(b"[0]")),
             Ask(type="Errand", id=id, name="walked"),
             AwaitResult(type="Errand", id=id),
+            TaskWanted(type="Errand", id=id, task=1, partition=0),
             Cancel(type="Errand", id=id, command_id="stop", reason="no more"),
             Terminate(type="Errand", id=id, command_id="end", reason="at once", tree=True),
             TaskOutcome(type="Errand", id=id, task=1, attempt=1, result=msgspec.Raw(b'{"sku":"x","count":1}')),

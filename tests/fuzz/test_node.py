@@ -24,6 +24,7 @@ from runtime.messages import (
     Start,
     Status,
     TaskOutcome,
+    TaskWanted,
     Terminate,
     decode_inbound,
     decode_reply,
@@ -178,7 +179,7 @@ def _may_wait(body: bytes) -> bool:
     """Say whether no answer, or none yet, is right."""
     message = decode_inbound(body)
     match message:
-        case TaskOutcome() | ChildOutcome() | CommandOutcome() | AwaitResult() | Cancel() | Terminate():
+        case TaskOutcome() | ChildOutcome() | CommandOutcome() | AwaitResult() | Cancel() | Terminate() | TaskWanted():
             return True
         case Start():
             return message.caller is not None or message.reply_when is ReplyWhen.COMPLETED
@@ -204,7 +205,16 @@ def _left_a_trace(world: World, body: bytes) -> bool:
             return marked or any(event.causation_id == message.command_id for event in stream.events)
         case Send():
             return False
-        case TaskOutcome() | ChildOutcome() | CommandOutcome() | Ask() | AwaitResult() | Cancel() | Terminate():
+        case (
+            TaskOutcome()
+            | ChildOutcome()
+            | CommandOutcome()
+            | Ask()
+            | AwaitResult()
+            | Cancel()
+            | Terminate()
+            | TaskWanted()
+        ):
             return True
 
 

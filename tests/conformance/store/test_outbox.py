@@ -90,3 +90,12 @@ async def test_what_is_read_is_the_readers_own(store: EventStore) -> None:
     [read] = await store.outbox(0, until=NOW, limit=9)
     read.body = b"changed"
     assert await store.outbox(0, until=NOW, limit=9) == [message()]
+
+
+async def test_it_tells_which_messages_are_there(store: EventStore) -> None:
+    """Of those that are asked for, in this partition, whenever they are due."""
+    await write(store, commit("A/1", outbox=[message("a"), message("b", due_at=LATER), message("c")]))
+    await write(store, commit("A/2", partition=1, outbox=[message("d")]))
+    await write(store, housekeeping(remove=["c"]))
+    assert await store.outbox_holds(0, ["a", "b", "c", "d", "never-there"]) == {"a", "b"}
+    assert await store.outbox_holds(0, []) == set()

@@ -66,6 +66,7 @@ _STATEMENTS = {
             "DELETE_SNAPSHOTS",
             "TIMERS",
             "OUTBOX",
+            "OUTBOX_HOLDS",
             "UNFINISHED",
             "EXECUTIONS",
             "EXECUTION",
