@@ -30,10 +30,12 @@ from actors.errors import (
     TaskError,
     UnknownName,
     UnknownType,
+    UpcastFailed,
 )
 from actors.handlers import command, event, query, validator
 from actors.snapshot import Snapshots
 from actors.task import Retry, Task, TaskContext, task, task_context
+from actors.upcasting import Renamed, Retired, Upcast, UpcastInput, UpcastResult, UpcastState
 from actors.workflow import Workflow
 
 __all__ = [
@@ -56,6 +58,8 @@ __all__ = [
     "NotDurable",
     "PayloadRefused",
     "Rejected",
+    "Renamed",
+    "Retired",
     "Retry",
     "RunCancelled",
     "RunFailed",
@@ -67,6 +71,11 @@ __all__ = [
     "TaskError",
     "UnknownName",
     "UnknownType",
+    "Upcast",
+    "UpcastFailed",
+    "UpcastInput",
+    "UpcastResult",
+    "UpcastState",
     "Workflow",
     "command",
     "event",

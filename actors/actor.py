@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
 from actors.names import split_stream
 from actors.reference import Speaker
 from actors.snapshot import Snapshots
+from actors.upcasting import ActorUpcaster
 
 
 class Emitter(Protocol):
@@ -27,10 +29,12 @@ class Actor(Speaker):
     state is rebuilt from the events alone. Commands are handled one at a time, in the order they came.
 
     `snapshots` says when the state is kept beside the events, so that a long stream is quick to load; None: never.
+    `upcasters` says how events of an old form are read: `Upcast`, `Renamed`, `Retired`, and `UpcastState` for snapshots.
     """
 
     type_name: ClassVar[str]
     snapshots: ClassVar[Snapshots | None] = Snapshots()
+    upcasters: ClassVar[Sequence[ActorUpcaster]] = ()
     state: Any
     _perdure: Emitter
 

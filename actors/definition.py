@@ -17,6 +17,7 @@ from actors.purity import check_purity
 from actors.signature import Signature, checked_type, type_hints
 from actors.snapshot import SnapshotFormat, Snapshots
 from actors.task import Task
+from actors.upcasting import EventUpcasters, PayloadUpcasters
 from actors.workflow import Surroundings, Workflow
 
 MOST_VERSIONS = 2**31 - 1
@@ -60,6 +61,8 @@ class WorkflowType(_Definition):
         check_purity(cls, Workflow, self.name, ("__init__", "run", *self.commands, *validators, *self.queries))
         self.tasks: dict[str, Task[..., Any]] = {}  # what its code may call; the app fills it in
         self.run_signature = Signature(run, f"{self.name}.run", skip_first=True)
+        declared = cls.upcasters
+        self.upcasters = PayloadUpcasters(self.name, declared, ("run", *self.commands)) if declared else None
         self.version = _version(cls, self.name)
         self.versions: dict[int, WorkflowType] = {self.version: self}  # all that the app has, this one included
 
@@ -94,7 +97,7 @@ class AbsentType(WorkflowType):
     def __init__(self, name: str, known: str) -> None:
         self.cls, self.name, self.known = Workflow, name, known
         self.commands, self.queries, self.tasks, self.siblings = {}, {}, {}, {}
-        self.version, self.versions = 0, {}
+        self.version, self.versions, self.upcasters = 0, {}, None
 
     def of_version(self, version: int, stream: str) -> WorkflowType:  # noqa: ARG002 - there is none of any version
         """Raise `UnknownType`."""
@@ -121,6 +124,7 @@ class EventHandler:
         self.event_type: type = event_type
         self.function = function
         self.decode: Callable[[bytes], Any] = decoder(event_type)
+        self.schema = 1  # of new events
 
 
 class ActorType(_Definition):
@@ -141,6 +145,9 @@ class ActorType(_Definition):
         self.events: dict[str, EventHandler] = {handler.event_type.__name__: handler for handler in made}
         if len(self.events) != len(made):
             raise DefinitionError(f"{self.name}: two @event methods take the same event type")
+        self.upcasters = EventUpcasters(self.name, cls.upcasters, self.events)
+        for name, fold in self.events.items():
+            fold.schema = self.upcasters.newest(name)
         self.state_type = _state_type(cls, self.name)
         self.snapshots: Snapshots | None = _snapshots(cls, self.name)
         self.snapshot_format = self._format()
@@ -156,8 +163,11 @@ class ActorType(_Definition):
         handlers = sorted(self.events.items())
         folds = [handler.function for _, handler in handlers] + [self.cls.__init__]
         types = [self.state_type, *(handler.event_type for _, handler in handlers)]
-        code = fingerprint(self.cls, [fold for fold in folds if isinstance(fold, FunctionType)], types)
-        return SnapshotFormat(self.state_type, (self.snapshots or Snapshots()).schema, code, objection)
+        upcasters = [tuple(getattr(one, name) for name in one.__struct_fields__) for one in self.cls.upcasters]
+        code = fingerprint(self.cls, [fold for fold in folds if isinstance(fold, FunctionType)], types, upcasters)
+        schema = (self.snapshots or Snapshots()).schema
+        self.upcasters.check_states(self.name, schema)
+        return SnapshotFormat(self.state_type, schema, code, objection, self.upcasters.states)
 
     def create(self, emitter: Emitter) -> Actor:
         """Make an instance with a fresh state."""

@@ -14,8 +14,8 @@ from msgspec import Raw
 
 from actors.actor import Actor
 from actors.codec import builtins, encode
-from actors.definition import ActorType
-from actors.errors import Bug, DefinitionError, Failure, Nondeterminism, SnapshotRefused
+from actors.definition import ActorType, EventHandler
+from actors.errors import Bug, DefinitionError, Failure, Nondeterminism, SnapshotRefused, UpcastFailed
 from actors.failures import describe, error_info
 from actors.journal import CommandSent, JournalEvent, decode_event, encode_event
 from actors.reading import only_reading
@@ -64,22 +64,21 @@ class Entity:
             pass
 
     def steps(self, history: Iterable[HistoryEvent]) -> Iterator[object]:
-        """Fold like `replay`, handing out each event after it was applied."""
+        """Fold like `replay`, handing out each event after it was applied; None for one that is retired."""
         handlers = self.kind.events
         for recorded in history:
-            handler = handlers.get(recorded.type)
+            handler, data = handlers.get(recorded.type), recorded.data
             if handler is None and recorded.type == "CommandSent":
                 yield self._told_before(recorded)
                 continue
-            if handler is None:
-                raise Nondeterminism(
-                    self.stream,
-                    recorded.version,
-                    f"an event of type {recorded.type}",
-                    f"has no @event method for it (it has: {', '.join(sorted(handlers)) or 'none'})",
-                )
+            if handler is None or recorded.schema != handler.schema:
+                handler, data = self._lifted(recorded)
+                if handler is None:
+                    self.version = recorded.version
+                    yield None
+                    continue
             try:
-                event = handler.decode(recorded.data)
+                event = handler.decode(data)
                 handler.function(self._instance, event)
             except Exception as error:
                 raise Bug(
@@ -87,6 +86,25 @@ class Entity:
                 ) from error
             self.version = recorded.version
             yield event
+
+    def _lifted(self, recorded: HistoryEvent) -> tuple[EventHandler | None, bytes]:
+        """Bring an event of an old name or an old form into today's; no handler: it is to be passed over."""
+        kind, upcasters = self.kind, self.kind.upcasters
+        if recorded.type in upcasters.retired:
+            return None, b""
+        handler = kind.events.get(name := upcasters.renamed.get(recorded.type, recorded.type))
+        if handler is None:
+            wanted = f"has no @event method for it (it has: {', '.join(sorted(kind.events)) or 'none'})"
+            raise Nondeterminism(self.stream, recorded.version, f"an event of type {recorded.type}", wanted)
+        if recorded.schema > handler.schema:
+            what = f"{recorded.type} of schema {recorded.schema}"
+            raise Nondeterminism(self.stream, recorded.version, what, f"knows it up to schema {handler.schema}")
+        if (chain := upcasters.chains.get(name)) is None:
+            return handler, recorded.data
+        try:
+            return handler, chain.lift(recorded.schema, recorded.data)
+        except UpcastFailed as error:
+            raise Bug(f"{self.stream}: event {recorded.type} at version {recorded.version}: {error}") from error
 
     def validate(self, name: str, input: Raw) -> None:
         """Ask a command's validator about the state in memory.
@@ -159,7 +177,7 @@ class Entity:
         self._emitted = None
         try:
             # What replay will read is applied, not the caller's object: it may hold other types, or change later.
-            emitted.append(NewRecord(type(event).__name__, data))
+            emitted.append(NewRecord(type(event).__name__, data, handler.schema))
             handler.function(self._instance, handler.decode(data))
         except Exception as error:
             self._failed = error

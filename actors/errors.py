@@ -12,6 +12,7 @@ ActorsError
 ├── NotDurable             workflow code asked the event loop for something that can't be replayed
 ├── Nondeterminism         the code does not do what the journal says it did
 │   └── UnknownType        there is no code here for an instance's type, or for its version of it: it is parked
+├── UpcastFailed           an upcaster raised; what was recorded is as it was
 └── Bug                    user code raised something that it did not declare; the instance is stuck, not failed
 
 Failure                    base of an application's own declared failures
@@ -87,6 +88,10 @@ class Nondeterminism(ActorsError):
             "Deploy code that does what was recorded; the instance goes on by itself"
         )
         self.stream, self.version, self.recorded, self.wanted = stream, version, recorded, wanted
+
+
+class UpcastFailed(ActorsError):
+    """An upcaster raised. What it was to bring into today's form is as it was recorded."""
 
 
 class UnknownType(Nondeterminism):

@@ -51,6 +51,7 @@ from actors.ledger import Ledger
 from actors.program import Program
 from actors.replay import Replay
 from actors.turn import HistoryEvent, LocalCall, NewRecord, Outcome, TimerRow, Turn
+from actors.upcasting import NEWEST, carries_payload
 
 
 class Execution:
@@ -289,10 +290,17 @@ class Execution:
 
     def _append(self, turn: Turn, event: JournalEvent) -> None:
         kind = type(event)
-        turn.events.append(NewRecord(kind.__name__, encode_event(event)))
+        schema = 1 if self.program.kind.upcasters is None and not self.parked else self._schema(event)
+        turn.events.append(NewRecord(kind.__name__, encode_event(event), schema))
         if (follow := CONSEQUENCES.get(kind)) is not None:
             follow(turn, event, self.ledger)
         self.ledger.apply(event)
+
+    def _schema(self, event: JournalEvent) -> int:
+        if self.parked:  # what forms there are is not known here
+            return NEWEST if carries_payload(event) else 1
+        upcasters = self.program.kind.upcasters
+        return 1 if upcasters is None else upcasters.newest(event, self.ledger)
 
     def _settle(self, turn: Turn) -> None:
         if self._owed:

@@ -1,6 +1,6 @@
 """A fingerprint of the code that folds an actor's events: when it has changed, the fold may give another state.
 
-It covers the `@event` methods and `__init__`, what they name in turn (methods of the actor, functions, classes and
+It covers the `@event` methods, the upcasters and `__init__`, what they name in turn (methods of the actor, functions, classes and
 constants of its modules, variables of enclosing functions), and the classes of the state and the events: their
 fields, defaults and methods. Code counts as bytecode with its constants and names, so that comments and layout do
 not matter. It is the same in every process of one minor version of Python; another version folds anew.
@@ -36,13 +36,16 @@ _EMPTY_CELL = CellType()
 _LIBRARIES = frozenset({"actors", "msgspec", "pydantic", "pydantic_core"})
 
 
-def fingerprint(cls: type, folds: Iterable[FunctionType], types: Iterable[type]) -> str:
+def fingerprint(
+    cls: type, folds: Iterable[FunctionType], types: Iterable[type], upcasters: Iterable[tuple[Any, ...]] = ()
+) -> str:
     """Give the fingerprint.
 
     Args:
         cls: the actor class, in which methods are looked up.
         folds: where the code begins.
         types: the classes of the state and of the events.
+        upcasters: what each declares: names, numbers, a function.
     """
     reader = _Reader(cls)
     for function in sorted(folds, key=lambda function: function.__qualname__):
@@ -50,6 +53,8 @@ def fingerprint(cls: type, folds: Iterable[FunctionType], types: Iterable[type])
     for type_ in types:
         reader.refer(type_)
         reader.schema(type_)
+    for declared in upcasters:
+        reader.value(declared)
     return f"{sys.implementation.cache_tag}-{reader.digest()}"
 
 
@@ -96,6 +101,10 @@ class _Reader:
                 stack.extend(part)
             else:
                 self._value(part)
+
+    def value(self, value: Any) -> None:
+        """Say a value, and have the functions in it read later."""
+        self._value(value)
 
     def _say(self, *texts: str) -> None:
         for text in texts:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
-from actors.errors import Bug, Nondeterminism, PayloadRefused
+from actors.errors import Bug, Nondeterminism, PayloadRefused, UpcastFailed
 from actors.journal import (
     ChildCancelRequested,
     ChildStarted,
@@ -18,6 +18,7 @@ from actors.journal import (
     CommandSent,
     JournalEvent,
     Patched,
+    RunStarted,
     Stuck,
     TaskCompleted,
     TaskFailed,
@@ -31,6 +32,7 @@ from actors.operation import TaskCall
 from actors.precedents import Precedents
 from actors.program import Program
 from actors.turn import HistoryEvent
+from actors.upcasting import NO_PAYLOADS
 
 
 class Replay:
@@ -89,12 +91,29 @@ class Replay:
         if self.owed and not self.ledger.stuck and not self._got_stuck_by(fact, version):
             raise self._differs(version, fact.title(), f"first {_asks_for(self.owed[0])}")
         self._fact_at = version
+        heard = fact
+        if recorded.schema != 1 or program.kind.upcasters is not None:
+            heard = self._lifted(fact, recorded)
         program.loop.advance_to(recorded.recorded_at)
         if isinstance(fact, _OUTCOMES) and fact.name is not None:
             self._check_name(fact, version)
-        program.feed(fact)
+        program.feed(heard)
         if decided := program.decided():
             self.owed.extend(decided)
+
+    def _lifted(self, fact: JournalEvent, recorded: HistoryEvent) -> JournalEvent:
+        """Bring an old form of arguments or results into today's, for the code alone: the ledger keeps what was recorded."""
+        kind = self.program.kind
+        if isinstance(fact, RunStarted):
+            kind = kind.versions.get(fact.type_version, kind)
+        upcasters = kind.upcasters or NO_PAYLOADS
+        if recorded.schema > (newest := upcasters.newest(fact, self.ledger)):
+            what = f"{fact.title()} of schema {recorded.schema}"
+            raise self._differs(recorded.version, what, f"knows it up to schema {newest}")
+        try:
+            return upcasters.lift(fact, recorded.schema, self.ledger)
+        except UpcastFailed as error:
+            raise Bug(f"{self.program.stream}: {fact.title()} at version {recorded.version}: {error}") from error
 
     def _got_stuck_by(self, fact: JournalEvent, version: int) -> bool:
         """Say whether a mistake ended the turn of the fact just before: its decisions are owed until `Resumed`."""

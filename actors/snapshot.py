@@ -8,12 +8,12 @@ annotations do not promise it (`float` holding 0, `Any`, an attribute beside `st
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec import Struct
 
-from actors.codec import decoder, encode
+from actors.codec import decode_any, decoder, encode
 from actors.errors import DefinitionError, PayloadRefused, SnapshotRefused
 from actors.failures import describe
 from actors.round_trip import Comparison, attributes
@@ -63,9 +63,20 @@ class SnapshotFormat:
     `schema` and `code` name it: a snapshot that has others was made by code that may fold to another state.
     """
 
-    def __init__(self, state_type: type, schema: int, code: str, objection: str | None) -> None:
-        """Prepare; `objection` says why no state of this type can be kept, None if it can."""
+    def __init__(
+        self,
+        state_type: type,
+        schema: int,
+        code: str,
+        objection: str | None,
+        upcasters: Mapping[int, Callable[[Any], Any]] | None = None,
+    ) -> None:
+        """Prepare; `objection` says why no state of this type can be kept, None if it can.
+
+        `upcasters` turn a state of the schema that is their key into the next one, and lead up to `schema`.
+        """
         self.schema, self.code, self.objection = schema, code, objection
+        self._upcasters = upcasters or {}
         self._decode: Callable[[bytes], Any] | None = None if objection is not None else decoder(state_type)
 
     def encode(self, actor: Any, create: Callable[[], object]) -> bytes:
@@ -92,6 +103,25 @@ class SnapshotFormat:
         if difference is not None:
             raise SnapshotRefused(f"the state would not be read back as it is: {difference}")
         return data
+
+    def in_todays_form(self, schema: int, code: str, data: bytes) -> bytes:
+        """Give a snapshot's data as today's code would have it; raises `SnapshotRefused`, if that can't be known.
+
+        Who wrote an upcaster vouches for what the code of before has folded; without one, only this very code counts.
+        """
+        if (schema, code) == (self.schema, self.code):
+            return data
+        if schema not in self._upcasters:
+            raise SnapshotRefused(
+                f"schema {schema} of code {code or 'unknown'} made it; this is schema {self.schema} of code {self.code}"
+            )
+        try:
+            value = decode_any(data)
+            for number in range(schema, self.schema):
+                value = self._upcasters[number](value)
+            return encode(value)
+        except Exception as error:  # the user's own upcaster
+            raise SnapshotRefused(f"an upcaster of the state raised {describe(error)}") from error
 
     def decode(self, data: bytes) -> Any:
         """Read a state; raises `SnapshotRefused`."""

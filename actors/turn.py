@@ -37,12 +37,18 @@ class HistoryEvent(Protocol):
         """An aware datetime."""
         ...
 
+    @property
+    def schema(self) -> int:
+        """Which form the data is in."""
+        ...
+
 
 class NewRecord(Struct, gc=False):
-    """An event to append: its type's name and its JSON."""
+    """An event to append: its type's name, its JSON, and which form that is."""
 
     type: str
     data: bytes
+    schema: int = 1
 
 
 class Outcome(Struct, gc=False):

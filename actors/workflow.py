@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
@@ -12,6 +12,7 @@ from uuid import UUID
 from actors.journal import OnClose
 from actors.names import split_stream
 from actors.reference import Speaker
+from actors.upcasting import WorkflowUpcaster
 
 if TYPE_CHECKING:
     from actors.child import ChildHandle
@@ -97,6 +98,9 @@ class Workflow(Speaker):
 
     type_name: ClassVar[str]
     type_version: ClassVar[int]
+    upcasters: ClassVar[
+        Sequence[WorkflowUpcaster]
+    ] = ()  # how old forms in journals are read: UpcastInput, UpcastResult
     _perdure: Surroundings
 
     if TYPE_CHECKING:

@@ -22,6 +22,7 @@ class Recorded(Struct):
     type: str
     data: bytes
     recorded_at: datetime
+    schema: int = 1
 
 
 class Journal(list[Recorded]):
@@ -31,7 +32,7 @@ class Journal(list[Recorded]):
         """Append events as of a time in seconds since the epoch."""
         moment = datetime.fromtimestamp(at, UTC)
         for record in records:
-            self.append(Recorded(len(self) + 1, record.type, record.data, moment))
+            self.append(Recorded(len(self) + 1, record.type, record.data, moment, record.schema))
 
 
 class WatchedEntity(Entity):

@@ -272,7 +272,12 @@ class EntityBehaviour:
             expected_version=expected,
             events=[
                 NewEvent(
-                    record.type, record.data, now, causation_id=mark.command_id, correlation_id=self.correlation_id
+                    record.type,
+                    record.data,
+                    now,
+                    record.schema,
+                    causation_id=mark.command_id,
+                    correlation_id=self.correlation_id,
                 )
                 for record in turn.events
             ],

@@ -34,14 +34,10 @@ class ActorSnapshots:
             return
         if self._policy is None:
             raise SnapshotRefused("the actor class has `snapshots = None`")
-        if (snapshot.schema, snapshot.code) != (self._format.schema, self._format.code):
-            raise SnapshotRefused(
-                f"schema {snapshot.schema} of code {snapshot.code or 'unknown'} made it; "
-                f"this is schema {self._format.schema} of code {self._format.code}"
-            )
+        data = self._format.in_todays_form(snapshot.schema, snapshot.code, snapshot.data)
         if loaded.events and loaded.events[0].version != snapshot.version + 1:
             raise SnapshotRefused(f"the log goes on from version {loaded.events[0].version}")
-        entity.restore(snapshot.version, snapshot.data)
+        entity.restore(snapshot.version, data)
         self._size = len(snapshot.data)
 
     def count(self, events: Sequence[RecordedEvent] | Sequence[NewRecord]) -> None:

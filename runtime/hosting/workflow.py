@@ -492,7 +492,10 @@ class WorkflowBehaviour:
             self._ground.epoch,
             self.stream,
             self._execution.version - len(records),
-            [NewEvent(record.type, record.data, now, 1, causation_id, correlation_id) for record in records],
+            [
+                NewEvent(record.type, record.data, now, record.schema, causation_id, correlation_id)
+                for record in records
+            ],
             execution=self._listing(turn, now),
         )
         if turn.tasks:

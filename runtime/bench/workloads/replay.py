@@ -30,6 +30,7 @@ class Recorded(Struct, gc=False):
     type: str
     data: bytes
     recorded_at: datetime = _AT
+    schema: int = 1
 
 
 def counter_history(events: int) -> list[Recorded]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,8 +10,9 @@ import pytest
 
 from actors import App
 from actors.definition import WorkflowType
+from actors.entity import Entity
 from tests.acceptance.docs.pages import ROOT, python_file
-from tests.unit.actors.stage import Stage
+from tests.unit.actors.stage import Recorded, Stage
 
 PAGE = ROOT / "actors" / "changing-code.md"
 
@@ -60,6 +62,27 @@ def test_versions() -> None:
     new.start(parcel="P", express=True)
     old.done(1, "P shipped")
     assert (old.execution.kind.cls, old.result, new.execution.kind.version) == (defined.OrderV1, "P shipped", 2)
+
+
+def recorded(type: str, data: str, schema: int) -> Recorded:
+    return Recorded(1, type, data.encode(), datetime.now(UTC), schema)
+
+
+def test_upcasters() -> None:
+    """Old events, old arguments and old results are read as today's."""
+    defined = example("upcasters.py")
+    for type, data, schema, grams in (
+        ("Added", '{"kg":2}', 1, 2000), ("Put", '{"kg":2}', 1, 2000), ("Added", '{"grams":2}', 2, 2), ("Counted", "{}", 1, 0),
+    ):  # fmt: skip
+        stock = Entity(defined.app.type("Stock"), "Stock/tea")
+        stock.replay([recorded(type, data, schema)])
+        assert (stock.state(), stock.version) == ({"grams": grams}, 1)
+    delivery = Stage(defined.Delivery, [defined.weigh], [recorded("RunStarted", '{"input":{"item":"tea"}}', 1)])
+    delivery.journal.append(Recorded(2, "TaskScheduled", b'{"task":1,"name":"weigh","input":{}}', datetime.now(UTC)))
+    delivery.journal.append(Recorded(3, "TaskCompleted", b'{"task":1,"result":3}', datetime.now(UTC)))
+    delivery.journal.append(Recorded(4, "RunCompleted", b'{"result":3000}', datetime.now(UTC)))
+    delivery.reload()
+    assert delivery.result == 3000
 
 
 def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ class Recorded(Struct):
     type: str
     data: bytes
     recorded_at: datetime
+    schema: int = 1
 
 
 def raw(value: Any) -> Raw:
@@ -88,7 +89,7 @@ class Stage:
         self.turns.append(turn)
         for record in turn.events:
             at = datetime.fromtimestamp(self.now, UTC)
-            self.journal.append(Recorded(len(self.journal) + 1, record.type, record.data, at))
+            self.journal.append(Recorded(len(self.journal) + 1, record.type, record.data, at, record.schema))
         return turn
 
     # -- what came of it ------------------------------------------------------------------------------------
