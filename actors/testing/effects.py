@@ -131,6 +131,10 @@ def _logs(world: World, hosted: Hosted, lines: list[LogLine]) -> None:
     world.logs.extend((hosted.stream, line) for line in lines)
 
 
+def _nothing(world: World, hosted: Hosted, value: object) -> None:
+    """For what concerns a store's rows alone."""
+
+
 EFFECTS: dict[str, Callable[[World, Hosted, Any], None]] = {
     "events": _events,
     "answers": _answers,
@@ -145,4 +149,6 @@ EFFECTS: dict[str, Callable[[World, Hosted, Any], None]] = {
     "timers_cleared": _timers_cleared,
     "finished": _finished,
     "logs": _logs,
+    "relisted": _nothing,
+    "resumed": _nothing,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import Raw
@@ -84,6 +85,36 @@ class Instance:
             input = Raw(self._kind.command(name).signature.encode(args, kwargs))
         command_id = command_id or self._new_id()
         self._world.post(self.stream, Command(command_id, name, input))
+        self._world.run_to(self._world.now)
+        return command_id
+
+    def call_later(
+        self,
+        name: str,
+        /,
+        *args: Any,
+        after: float | timedelta | None = None,
+        at: datetime | None = None,
+        command_id: str | None = None,
+        **kwargs: Any,
+    ) -> str:
+        """Send a command that is handled after a time (seconds, or a timedelta) or at one; gives its id, for `answer`.
+
+        Raises:
+            CommandRefused: neither or both times, no such workflow, or it has ended.
+        """
+        __tracebackhide__ = True
+        if (after is None) == (at is None) or (at is not None and at.tzinfo is None):
+            raise CommandRefused("InvalidInput", "say when: either `after`, or `at` with a time zone")
+        if isinstance(self._kind, WorkflowType) and self.status != "running":
+            refusal = "NotFound" if self.status == "new" else "AlreadyFinished"
+            raise CommandRefused(refusal, f"{self.stream} can't be given a command: it is {self.status}")
+        with self._world.watching():
+            input = Raw(self._kind.command(name).signature.encode(args, kwargs))
+        command_id = command_id or self._new_id()
+        seconds = after.total_seconds() if isinstance(after, timedelta) else after or 0.0
+        due = self._world.now + seconds if at is None else at.timestamp()
+        self._world.post(self.stream, Command(command_id, name, input, scheduled=True), due)
         self._world.run_to(self._world.now)
         return command_id
 
@@ -172,6 +203,12 @@ class Instance:
     def state(self) -> Any:
         """A workflow's attributes, or an actor's `state`."""
         return self._world.hosted(self.stream).state()
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """A workflow's search attributes."""
+        hosted = self._world.hosted(self.stream)
+        return dict(hosted.execution.ledger.attributes or {}) if isinstance(hosted, HostedWorkflow) else {}
 
     @property
     def events(self) -> list[Any]:

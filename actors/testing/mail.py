@@ -20,7 +20,7 @@ class StartRun(Struct, frozen=True):
 class Command(Struct, frozen=True):
     """Ask an actor or workflow to do something; by `caller`, if another instance does, which awaits no answer if it `told` it.
 
-    `start`: the arguments of `run`, to start the workflow with if it is not there.
+    `start`: the arguments of `run`, to start the workflow with if it is not there. `scheduled`: it was accepted before, for now.
     """
 
     id: str
@@ -29,6 +29,7 @@ class Command(Struct, frozen=True):
     caller: Caller | None = None
     told: bool = False
     start: Raw | None = None
+    scheduled: bool = False
 
 
 class CommandEnded(Struct, frozen=True):

@@ -139,7 +139,7 @@ class WorkflowTest:
 
     @property
     def put_aside(self) -> list[str]:
-        """The commands that one instance told another and that could not be taken, in words: on a node people see to them."""
+        """The commands that were told, or sent for later, and could not be taken, in words: on a node people see to them."""
         return list(self._world.put_aside)
 
     @property

@@ -65,7 +65,7 @@ class World:
         self.answers: dict[tuple[str, str], Outcome | CommandRefused | CommandFailed] = {}  # by stream and command id
         self.scheduled: dict[tuple[str, int], TaskScheduled] = {}
         self.logs: list[tuple[str, LogLine]] = []
-        self.put_aside: list[str] = []  # told commands that could not be taken, in words
+        self.put_aside: list[str] = []  # told and delayed commands that could not be taken, in words
         self.steps: list[str] = []  # the durable steps so far, in words
         self.attempts: list[str] = []  # of tasks, in words
         self._queue: list[tuple[float, int, _Letter]] = []  # by time, and then in the order of posting
@@ -207,6 +207,9 @@ class World:
                 self.post(caller.stream, ChildEnded(caller.number, stream, outcome))
             case Command(told=True):
                 self.put_aside.append(f"{mail.name} to {stream}, told by {mail.id}: {refused}")
+            case Command(scheduled=True):
+                self.put_aside.append(f"{mail.name} to {stream}, sent for later: {refused}")
+                self.answers.setdefault((stream, mail.id), refused)
             case Command() if caller is not None:
                 self.post(caller.stream, CommandEnded(caller.number, stream, outcome))
             case StartRun(command_id=str(id)) | Command(id=id) | CancelRun(id=id) | TerminateRun(id=id):

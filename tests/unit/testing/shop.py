@@ -42,6 +42,7 @@ class Order(Workflow):
         payment: str
         payment, more = await asyncio.gather(charge(customer, cents), tax(cents))
         self.log.info("paid", tax=more)
+        self.set_search_attributes(customer=customer, cents=cents)
         try:
             await self.until(lambda: self.tracking, timeout=30 * DAY)
         except TimeoutError:

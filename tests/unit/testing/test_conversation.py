@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from actors import RunCancelled, RunTerminated
@@ -101,6 +103,23 @@ def test_start_and_call() -> None:
     assert transfer.status == "new"
     transfer.start_and_call({"giver": "ann", "taker": "bob", "cents": 30}, "stop", "tired")
     assert transfer.result() == "70 left tired"
+
+
+def test_commands_for_later() -> None:
+    """Are handled when they are due; one that can't be taken then is put aside."""
+    run = branch()
+    account = run.get(Account, "ann")
+    sent = account.call_later("move", 5, after=timedelta(days=2))
+    account.call_later("move", 0, after=10)
+    assert account.state == Balance(100)
+    assert account.answer("move", sent) == 105
+    assert run.put_aside == [
+        "move to Account/ann, sent for later: move of Account/ann failed: Rejected: nothing to move"
+    ]
+    with pytest.raises(CommandRefused, match="it is new"):
+        run.get(Transfer, "1").call_later("stop", "x", at=run.now)
+    with pytest.raises(CommandRefused, match="say when"):
+        account.call_later("move", 5)
 
 
 def test_what_a_command_tells() -> None:

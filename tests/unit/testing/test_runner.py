@@ -44,6 +44,7 @@ def test_a_workflow_from_start_to_result() -> None:
     run = paid()
     order = run.start(Order, "1", "ada", cents=500)
     assert (order.status, order.query("status")) == ("running", "waiting")
+    assert order.attributes == {"customer": "ada", "cents": 500}
     order.call("ship", "T-7")
     assert (order.result(), order.status) == ("payment-1", "completed")
     assert order.query("status") == "shipped as T-7"

@@ -39,6 +39,9 @@ class Teller:
     async def do(self, what: str, type: Any, id: str, *args: Any) -> None:
         raise NotImplementedError
 
+    async def late(self, type: Any, id: str, seconds: float, command: str, *args: Any) -> None:
+        raise NotImplementedError
+
     async def later(self, seconds: float) -> None:
         raise NotImplementedError
 
@@ -54,6 +57,9 @@ class OnTheKit(Teller):
             return None if what in {"start", "cancel", "terminate"} else answer
 
         await self.note(told)
+
+    async def late(self, type: Any, id: str, seconds: float, command: str, *args: Any) -> None:
+        self.run.get(type, id).call_later(command, *args, after=seconds)
 
     async def later(self, seconds: float) -> None:
         self.run.advance(seconds)
@@ -71,6 +77,9 @@ class OnANode(Teller):
             return None if what in {"start", "cancel", "terminate"} else answer
 
         await self.note(told)
+
+    async def late(self, type: Any, id: str, seconds: float, command: str, *args: Any) -> None:
+        await self.client.call_later(type, id, command, *args, after=seconds)
 
     async def later(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -136,6 +145,13 @@ async def transfers(tell: Teller) -> None:
     await tell.later(30)
     await tell.do("result", Transfer, "5")
     await tell.do("call", Book, "2026", "write", "the end")
+    await tell.do("start", Transfer, "6", "ann", "bob", 1)
+    await tell.late(Transfer, "6", 3.0, "stop", "in time")
+    await tell.late(Transfer, "6", 2.0, "stop", "")
+    await tell.late(Transfer, "6", 1_000.0, "stop", "too late")
+    await tell.late(Book, "2026", 20.0, "write", "later")
+    await tell.later(2_000)
+    await tell.do("result", Transfer, "6")
 
 
 STORIES = [
