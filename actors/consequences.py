@@ -19,6 +19,7 @@ from actors.journal import (
     JournalEvent,
     RunCancelled,
     RunCompleted,
+    RunContinued,
     RunFailed,
     RunTerminated,
     Stop,
@@ -92,6 +93,13 @@ def _command_failed(turn: Turn, event: CommandFailed, _: Ledger) -> None:
     turn.answers.append(Answer(event.id, Outcome(error=event.error)))
 
 
+def _run_continued(turn: Turn, _: RunContinued, ledger: Ledger) -> None:
+    turn.left = [*(turn.left or ()), *ledger.commands.values()]
+    turn.first_run_left = turn.first_run_left or ledger.run == 1
+    turn.local_calls = []
+    _no_more_of(turn, ledger)
+
+
 def _run_completed(turn: Turn, event: RunCompleted, ledger: Ledger) -> None:
     _run_ended(turn, Outcome(result=event.result), ledger)
 
@@ -113,11 +121,16 @@ def _run_terminated(turn: Turn, event: RunTerminated, ledger: Ledger) -> None:
 
 def _run_ended(turn: Turn, outcome: Outcome, ledger: Ledger, *, tree: bool = False) -> None:
     turn.finished = outcome
+    _no_more_of(turn, ledger, tree=tree)
+
+
+def _no_more_of(turn: Turn, ledger: Ledger, *, tree: bool = False) -> None:
     turn.tasks_closed.extend(ledger.tasks)
     turn.tasks = []  # asked for in this very turn, and never to be sent
     for started in ledger.children.values():
-        if started.on_close != "abandon":  # else it goes on, and must be started if it is not yet
-            _stop(turn, started, Stop("terminate" if tree else started.on_close, "its parent has ended", tree))
+        if started.on_close == "abandon" or (started.child <= ledger.before and not tree):
+            continue  # it goes on, and must be started if it is not yet; or a former run's end has stopped it
+        _stop(turn, started, Stop("terminate" if tree else started.on_close, "its parent has ended", tree))
     turn.timers_cleared.extend(TimerRow(number, due) for number, due in ledger.timers.items())
 
 
@@ -138,6 +151,7 @@ CONSEQUENCES: dict[type[JournalEvent], Callable[[Turn, Any, Ledger], None]] = {
     CommandCompleted: _command_completed,
     CommandFailed: _command_failed,
     RunCompleted: _run_completed,
+    RunContinued: _run_continued,
     RunFailed: _run_failed,
     RunCancelled: _run_cancelled,
     RunTerminated: _run_terminated,

@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from types import FunctionType
 from typing import Any
 
+from msgspec import Raw
+
 from actors.actor import Actor, Emitter
 from actors.codec import decoder
-from actors.errors import DefinitionError, UnknownName, UnknownType
+from actors.errors import DefinitionError, InvalidArguments, UnknownName, UnknownType
 from actors.fingerprint import fingerprint
 from actors.handlers import Handler, handlers, marked
 from actors.names import TYPE_NAME
@@ -72,6 +74,16 @@ class WorkflowType(_Definition):
             known = ", ".join(map(str, sorted(self.versions)))
             raise UnknownType(stream, 1, f"a run of version {version} of {self.name}", f"has version {known} only")
         return kind
+
+    def newest_for(self, input: Raw) -> WorkflowType:
+        """Find the newest version whose `run` takes these arguments; this one, if none does."""
+        for version in sorted(self.versions, reverse=True):
+            try:
+                self.versions[version].run_signature.decode(input)
+            except InvalidArguments:
+                continue
+            return self.versions[version]
+        return self
 
     def sibling(self, workflow: type[Workflow] | str) -> WorkflowType:
         """Find a workflow of the same app, by its class or name; raises `DefinitionError` when there is none."""
@@ -140,6 +152,8 @@ class ActorType(_Definition):
                     f"{self.name}.{handler.name}: an actor's command decides from what is in memory and is not async; "
                     "for a command that waits for tasks or timers write a Workflow"
                 )
+            if handler.carry_over:
+                raise DefinitionError(f"{self.name}.{handler.name}: carry_over is for workflows, which continue as new")
         _check_init(cls, self.name)
         made = [EventHandler(self.name, name, function) for name, function in marked(cls, "event").items()]
         self.events: dict[str, EventHandler] = {handler.event_type.__name__: handler for handler in made}

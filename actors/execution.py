@@ -15,7 +15,7 @@ Nothing here reads a clock: time is the recorded time of the fact.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -23,8 +23,9 @@ from msgspec import UNSET, Raw, UnsetType
 
 from actors.attributes import Attribute
 from actors.consequences import CONSEQUENCES
+from actors.continuation import MOST_RUNS, KeptRun, kept_run
 from actors.definition import WorkflowType
-from actors.errors import Bug, Nondeterminism, UnknownType
+from actors.errors import Bug, Nondeterminism, UnknownType, UpcastFailed
 from actors.failures import error_info
 from actors.journal import (
     Caller,
@@ -37,6 +38,7 @@ from actors.journal import (
     Fact,
     JournalEvent,
     Resumed,
+    RunContinued,
     RunStarted,
     RunTerminated,
     Stop,
@@ -48,6 +50,7 @@ from actors.journal import (
     encode_event,
 )
 from actors.ledger import Ledger
+from actors.precedents import Precedents
 from actors.program import Program
 from actors.replay import Replay
 from actors.turn import HistoryEvent, LocalCall, NewRecord, Outcome, TimerRow, Turn
@@ -65,7 +68,7 @@ class Execution:
         self.program = Program(kind, stream)
         self.broken: ErrorInfo | None = None
         self.parked = False  # broken for want of code alone
-        self._owed: Iterable[JournalEvent] = ()  # decided while it was stuck, and not in the journal yet
+        self._owed: Sequence[JournalEvent] = ()  # decided while it was stuck, and not in the journal yet
 
     # -- what the runtime asks ----------------------------------------------------------------------------
 
@@ -84,24 +87,30 @@ class Execution:
         """How the run ended; None while it goes on."""
         return self.ledger.outcome
 
-    def replay(self, history: Iterable[HistoryEvent]) -> None:
-        """Rebuild the instance from its journal, in order, from the first event.
+    def replay(self, history: Iterable[HistoryEvent], kept: KeptRun | None = None) -> None:
+        """Rebuild the instance from its journal, in order, from the first event, or from the one after those of `kept`.
 
         Raises:
             Nondeterminism: the code does not do what the journal says. The instance is `broken`, and still records facts.
             Bug: user code raised something undeclared. The same.
         """
-        replay = Replay(self.program, self.ledger, self._break)
-        # Inside once for all of it; a deque without room is the quickest way to run through an iterator.
-        self.program.loop.inside(deque, replay.events(history), 0)
+        replay = self._replay(history, kept)
+        program = None
+        while program is not self.program:  # once for each run
+            program = self.program
+            # Inside once for all of it; a deque without room is the quickest way to run through an iterator.
+            program.loop.inside(deque, replay.events(), 0)
         self._rebuilt(replay)
 
     def steps(self, history: Iterable[HistoryEvent]) -> Iterator[JournalEvent]:
         """Rebuild like `replay`, handing out each event after it was applied: for looking at the state in between."""
-        replay = Replay(self.program, self.ledger, self._break)
-        with closing(replay.events(history)) as events:
-            while (event := self.program.loop.inside(next, events, None)) is not None:
-                yield event
+        replay = self._replay(history, None)
+        program = None
+        while program is not self.program:
+            program = self.program
+            with closing(replay.events()) as events:
+                while (event := program.loop.inside(next, events, None)) is not None:
+                    yield event
         self._rebuilt(replay)
 
     def start(
@@ -206,9 +215,13 @@ class Execution:
         turn = Turn(resumed=True)
         self.program.loop.advance(at)
         self._append(turn, Resumed())
-        self._settle(turn)
-        turn.timers_cleared += self._forget_timers()
-        self._give_up(turn, self._forget_tasks())
+        try:
+            self._settle(turn, at)
+        except Bug as bug:
+            self._crash(turn, bug)
+        else:
+            turn.timers_cleared += self._forget_timers()
+            self._give_up(turn, self._forget_tasks())
         return turn
 
     def pending_local_calls(self) -> list[LocalCall]:
@@ -263,17 +276,19 @@ class Execution:
         if self.broken is None:
             try:
                 loop.inside(self.program.feed, fact)
-            except Bug as bug:
-                self._break(bug)
-                turn.stuck = error = error_info(bug.__cause__ or bug)
-                self._append(turn, Stuck(error))
-            else:
                 self._take_over(turn)
-                self._settle(turn)
+                self._settle(turn, at)
                 if self.program.given_up:
                     self._give_up(turn, self.program.given_up)
                     self.program.given_up = []
+            except Bug as bug:
+                self._crash(turn, bug)
         return turn
+
+    def _crash(self, turn: Turn, bug: Bug) -> None:
+        self._break(bug)
+        turn.stuck = error = error_info(bug.__cause__ or bug)
+        self._append(turn, Stuck(error))
 
     def _take_over(self, turn: Turn) -> None:
         """Put into the turn what the code did besides deciding."""
@@ -284,7 +299,7 @@ class Execution:
                     turn.timers_cleared.append(TimerRow(number, due))
             program.cleared.clear()
         if program.logs:
-            turn.logs, program.logs = program.logs, []
+            turn.logs, program.logs = turn.logs + program.logs, []
         if program.new_local_calls:
             turn.local_calls, program.new_local_calls = program.new_local_calls, []
 
@@ -298,17 +313,70 @@ class Execution:
 
     def _schema(self, event: JournalEvent) -> int:
         if self.parked:  # what forms there are is not known here
-            return NEWEST if carries_payload(event) else 1
-        upcasters = self.program.kind.upcasters
-        return 1 if upcasters is None else upcasters.newest(event, self.ledger)
+            schema = NEWEST if carries_payload(event) else 1
+        else:
+            kind = self.program.kind
+            if isinstance(event, RunContinued):
+                kind = kind.versions.get(event.type_version, kind)
+            schema = 1 if kind.upcasters is None else kind.upcasters.newest(event, self.ledger)
+        if isinstance(event, CommandReceived):
+            self.ledger.schemas[event.id] = schema
+        return schema
 
-    def _settle(self, turn: Turn) -> None:
+    def _settle(self, turn: Turn, at: float) -> None:
         if self._owed:
             for event in self._owed:
                 self._append(turn, event)
             self._owed = ()
         for event in self.program.decided():
             self._append(turn, event)
+        runs = 0
+        while (continued := self.program.continued) is not None:
+            runs += 1
+            turn.new_run = kept_run(self.ledger, continued, at, self._schema(continued))
+            program = self._next_run(continued, at, runs)
+            self._take_over(turn)
+            for event in program.decided():
+                self._append(turn, event)
+
+    def _next_run(self, continued: RunContinued, at: float, runs: int, precedents: Precedents | None = None) -> Program:
+        """Begin a new run, right after the ledger has heard of it; `runs` says how many this turn has begun.
+
+        Raises:
+            Bug: the code raised something undeclared, or starts over and over without ever waiting.
+        """
+        self.program.dispose()
+        ledger = self.ledger
+        self.program = program = Program(self.kind, self.stream, ledger.run, continued.asked)
+        program.replaying, program.precedents = precedents is not None, precedents
+        if runs > MOST_RUNS:
+            raise Bug(f"{self.stream} has continued as new {MOST_RUNS} times without ever waiting for anything")
+        program.loop.advance(at)
+        program.loop.inside(program.feed, continued)
+        if ledger.cancel is not None:
+            program.loop.inside(program.feed, ledger.cancel)
+        for taken in list(ledger.commands.values()):  # those that the former run has left
+            program.loop.inside(program.feed, self._lifted(taken.received))
+        return program
+
+    def _lifted(self, received: CommandReceived) -> CommandReceived:
+        upcasters = self.program.kind.upcasters
+        if upcasters is None:
+            return received
+        try:
+            return upcasters.lift(received, self.ledger.schemas.get(received.id, 1), self.ledger)
+        except UpcastFailed as error:
+            raise Bug(f"{self.stream}: {received.title()}, which a former run has left: {error}") from error
+
+    def _replay(self, history: Iterable[HistoryEvent], kept: KeptRun | None) -> Replay:
+        if not isinstance(history, Sequence):
+            history = list(history)
+        if kept is not None:
+            self.ledger = kept.ledger()
+        replay = Replay(history, self.program, self.ledger, self._break, self._next_run)
+        if kept is not None:
+            replay.begin(kept.continued, kept.at, kept.schema)
+        return replay
 
     def _rebuilt(self, replay: Replay) -> None:
         if replay.trouble is not None:

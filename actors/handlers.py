@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, overload
 
 from actors.errors import DefinitionError
 from actors.reading import only_reading
@@ -15,11 +15,29 @@ P = ParamSpec("P")
 
 _MARK = "__perdure_handler__"
 _VALIDATES = "__perdure_validates__"
+_CARRY_OVER = "__perdure_carry_over__"
 
 
-def command(method: F) -> F:
-    """Mark a method as a command handler: it may change the actor, and answers its caller."""
+@overload
+def command(method: F, /) -> F: ...
+@overload
+def command(*, carry_over: bool = False) -> Callable[[F], F]: ...
+def command(method: F | None = None, /, *, carry_over: bool = False) -> F | Callable[[F], F]:
+    """Mark a method as a command handler: it may change the actor, and answers its caller.
+
+    Args:
+        method: the method, when used without parentheses.
+        carry_over: in a workflow, whether `continue_as_new` may drop the handler where it waits, for the new run to begin
+            it again from its first line. Otherwise it ends before the run does.
+    """
+    if method is None:
+        return lambda method: _carried_over(_mark(method, "command"), carry_over)
     return _mark(method, "command")
+
+
+def _carried_over(method: F, carry_over: bool) -> F:
+    setattr(method, _CARRY_OVER, carry_over)
+    return method
 
 
 def validator(command: Callable[P, Any]) -> Callable[[Callable[P, None]], Callable[P, None]]:
@@ -63,9 +81,10 @@ class Handler:
 
     validator: Callable[..., Any] | None = None
 
-    def __init__(self, owner: str, name: str, function: Callable[..., Any]) -> None:
+    def __init__(self, owner: str, name: str, function: Callable[..., Any], *, carry_over: bool = False) -> None:
         self.name = name
         self.function = function
+        self.carry_over = carry_over
         self.is_async = inspect.iscoroutinefunction(function)
         self.signature = Signature(function, f"{owner}.{name}", skip_first=True)
 
@@ -87,18 +106,22 @@ class Handler:
 
 def marked(cls: type, kind: str) -> dict[str, Callable[..., Any]]:
     """Collect a class's methods that carry a mark, its bases' included."""
-    found: dict[str, Callable[..., Any]] = {}
-    for name, value in inspect.getmembers(cls, inspect.isfunction):
-        # An override without the decorator is still a handler: the mark belongs to the name.
-        marks = (getattr(base.__dict__.get(name), _MARK, None) for base in cls.__mro__)
-        if next((mark for mark in marks if mark is not None), None) == kind:
-            found[name] = value
-    return found
+    functions = inspect.getmembers(cls, inspect.isfunction)
+    return {name: function for name, function in functions if _inherited(cls, name, _MARK) == kind}
+
+
+def _inherited(cls: type, name: str, mark: str) -> Any:
+    # An override without the decorator is still a handler: the mark belongs to the name.
+    marks = (getattr(base.__dict__.get(name), mark, None) for base in cls.__mro__)
+    return next((mark for mark in marks if mark is not None), None)
 
 
 def handlers(cls: type, owner: str, kind: str) -> dict[str, Handler]:
     """Make the handlers of one kind; raises `DefinitionError` for one that can't work."""
-    made = {name: Handler(owner, name, function) for name, function in marked(cls, kind).items()}
+    made = {
+        name: Handler(owner, name, function, carry_over=bool(_inherited(cls, name, _CARRY_OVER)))
+        for name, function in marked(cls, kind).items()
+    }
     for handler in made.values():
         if kind == "query" and handler.is_async:
             raise DefinitionError(f"{owner}.{handler.name}: a query reads what is in memory; it must not be async")

@@ -344,6 +344,19 @@ class CommandFailed(JournalEvent):
         return f"CommandFailed({self.id}: {self.error.type})"
 
 
+class RunContinued(JournalEvent):
+    """The run asked to start over with these arguments: it has ended, and a new one has begun in the same stream.
+
+    `asked` operations were numbered by then. The new run counts on from there, as numbers are idempotency keys.
+    `cancelled`: the cancellation that was asked for is the new run's, because the old one had asked for its own end before.
+    """
+
+    input: Raw
+    asked: int = 0
+    cancelled: bool = False
+    type_version: int = 1  # of the new run's code: the newest that takes the arguments
+
+
 class RunCompleted(JournalEvent):
     """The run returned: the instance is finished."""
 
@@ -377,7 +390,7 @@ _EVENTS: tuple[type[JournalEvent], ...] = (
     RunStarted, CommandReceived, TaskCompleted, TaskFailed, TaskAttemptFailed, TimerFired, Stuck, Resumed,
     TaskScheduled, TimerSet, CommandCompleted, CommandFailed, RunCompleted, RunFailed,
     ChildStarted, ChildCompleted, ChildFailed, Patched, ValueRecorded,
-    CancelRequested, RunTerminated, RunCancelled, CommandSent, CommandAnswered,
+    CancelRequested, RunTerminated, RunCancelled, RunContinued, CommandSent, CommandAnswered,
     ChildCancelRequested,
     AttributesSet,
 )  # fmt: skip

@@ -27,6 +27,7 @@ from actors.journal import (
     Resumed,
     RunCancelled,
     RunCompleted,
+    RunContinued,
     RunFailed,
     RunStarted,
     RunTerminated,
@@ -67,12 +68,29 @@ class Ledger:
     """A fold over journal events. `version` counts all of them."""
 
     __slots__ = (
-        "attributes", "cancel", "children", "commands", "ended", "outcome", "sent", "start", "stuck", "stuck_by", "tasks",
-        "terminated", "timers", "version",
+        "attributes",
+        "before",
+        "cancel",
+        "children",
+        "commands",
+        "ended",
+        "outcome",
+        "run",
+        "schemas",
+        "sent",
+        "start",
+        "stuck",
+        "stuck_by",
+        "tasks",
+        "terminated",
+        "timers",
+        "version",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.version = 0
+        self.run = 1  # which one this is
+        self.before = 0  # operations of former runs: nobody waits for them
         self.start: RunStarted | None = None
         self.tasks: dict[int, OpenTask] = {}
         self.ended: set[int] = set()  # local tasks with a recorded outcome; they have no TaskScheduled
@@ -83,6 +101,7 @@ class Ledger:
         self.attributes: dict[str, Attribute] | None = None  # None: never had any
         self.cancel: CancelRequested | None = None  # the first, and the only one that counts
         self.terminated: RunTerminated | None = None
+        self.schemas: dict[str, int] = {}  # of commands, by id, that were recorded in another form than the first
         self.outcome: Outcome | None = None
         self.stuck = False
         self.stuck_by: str | None = None  # the type of the error that the journal names
@@ -91,7 +110,7 @@ class Ledger:
         """Say whether nobody recorded an outcome for this task yet: the first one wins."""
         if self.outcome is not None:
             return False
-        return task not in self.ended if local else task in self.tasks
+        return (task > self.before and task not in self.ended) if local else task in self.tasks
 
     def apply(self, event: JournalEvent) -> None:
         """Take the next event of the journal into account."""
@@ -165,6 +184,16 @@ def _command_failed(ledger: Ledger, event: CommandFailed) -> None:
         taken.outcome = Outcome(error=event.error)
 
 
+def _run_continued(ledger: Ledger, event: RunContinued) -> None:
+    ledger.run += 1
+    ledger.before = event.asked
+    ledger.cancel = ledger.cancel if event.cancelled else None
+    ledger.tasks, ledger.timers, ledger.ended = {}, {}, set()
+    # The ends of children, and of commands to others, close rows. Commands without an outcome are the new run's.
+    ledger.commands = {id: taken for id, taken in ledger.commands.items() if taken.outcome is None}
+    ledger.schemas = {id: schema for id, schema in ledger.schemas.items() if id in ledger.commands}
+
+
 def _run_completed(ledger: Ledger, event: RunCompleted) -> None:
     ledger.outcome = Outcome(result=event.result)
 
@@ -216,6 +245,7 @@ _TAKE: dict[type[JournalEvent], Callable[[Ledger, Any], None]] = {
     CommandCompleted: _command_completed,
     CommandFailed: _command_failed,
     RunCompleted: _run_completed,
+    RunContinued: _run_continued,
     RunFailed: _run_failed,
     CancelRequested: _cancel_requested,
     RunCancelled: _run_cancelled,

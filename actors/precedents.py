@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from msgspec import Raw
 
 from actors.errors import PayloadRefused
-from actors.journal import JournalEvent, Patched, Resumed, Stuck, ValueRecorded, decode_event
+from actors.journal import JournalEvent, Patched, Resumed, RunContinued, Stuck, ValueRecorded, decode_event
 from actors.turn import HistoryEvent
 
+_NEXT = RunContinued.__name__
 _TOLD = frozenset(kind.__name__ for kind in (Patched, ValueRecorded, Stuck, Resumed))
 
 
@@ -24,11 +25,15 @@ class Precedents:
     asked for the first time.
     """
 
-    __slots__ = ("_fact_at", "_history", "_new_from", "_patches", "_values")
+    __slots__ = ("_fact_at", "_history", "_new_from", "_patches", "_place", "_values")
 
-    def __init__(self, history: Sequence[HistoryEvent], fact_at: Callable[[], int]) -> None:
-        """Prepare; `fact_at` gives the version of the fact that the code is hearing of."""
+    def __init__(self, history: Sequence[HistoryEvent], place: int, fact_at: Callable[[], int]) -> None:
+        """Prepare for the run whose events begin at a place in the history.
+
+        `fact_at` gives the version of the fact that the code is hearing of.
+        """
         self._history: Sequence[HistoryEvent] | None = history
+        self._place = place
         self._fact_at = fact_at
         self._patches: set[str] = set()
         self._values: dict[int, Raw] = {}
@@ -49,8 +54,10 @@ class Precedents:
         return None if is_new else answer
 
     def _read(self) -> None:
-        history, self._history = self._history, None
-        for recorded in history or ():
+        history, self._history = self._history or (), None
+        for recorded in map(history.__getitem__, range(self._place, len(history))):
+            if recorded.type == _NEXT:
+                break  # the next run decides anew
             if recorded.type in _TOLD:
                 try:
                     event = decode_event(recorded.type, recorded.data)

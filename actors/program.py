@@ -10,13 +10,14 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from inspect import isawaitable
 from random import Random
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from msgspec import Raw
 
 from actors.attributes import checked
 from actors.child import ChildHandle, call_child, start_child
 from actors.codec import decode_any, decoder, encode
+from actors.continuation import ContinueAsNew
 from actors.definition import WorkflowType
 from actors.errors import Bug, DefinitionError, Failure, InvalidInput, NotDurable
 from actors.failures import cancelled, describe, error_info
@@ -38,6 +39,7 @@ from actors.journal import (
     Patched,
     RunCancelled,
     RunCompleted,
+    RunContinued,
     RunFailed,
     RunStarted,
     Stop,
@@ -67,17 +69,18 @@ class Program:
     """
 
     __slots__ = (
-        "_bug", "_cancel", "_decisions", "_diverged", "_handlers", "_patches", "_random", "_reading", "_run_outcome",
-        "_run_task", "_said", "asked",
-        "cleared", "given_up", "instance", "kind", "local_calls", "logs", "loop", "new_local_calls", "open", "precedents",
-        "replaying", "stream", "timers",
+        "_bug", "_cancel", "_closing", "_decisions", "_diverged", "_handlers", "_ordinal", "_patches", "_portable",
+        "_random", "_reading", "_run_outcome", "_run_task", "_said", "asked", "cleared", "continued", "given_up",
+        "instance", "kind", "local_calls", "logs", "loop", "new_local_calls", "open", "precedents", "replaying", "stream",
+        "timers",
     )  # fmt: skip
 
-    def __init__(self, kind: WorkflowType, stream: str) -> None:
-        self.kind, self.stream = kind, stream
+    def __init__(self, kind: WorkflowType, stream: str, run: int = 1, asked: int = 0) -> None:
+        """Make it; `run` says which one of the stream's it is, `asked` how many operations the former ones have numbered."""
+        self.kind, self.stream, self._ordinal = kind, stream, run
         self.loop = DurableLoop(self, stream)  # type: ignore[abstract]  # the refused methods are added by name
         self.instance: Workflow | None = None  # made by the first fact, so that __init__ has its time
-        self.asked = 0  # operations so far: timers share the numbering
+        self.asked = asked  # operations so far: timers share the numbering
         self.open: dict[int, Operation] = {}
         self.local_calls: dict[int, LocalCall] = {}
         self.timers: dict[int, DurableTimer] = {}
@@ -92,9 +95,12 @@ class Program:
         self._diverged = False  # the code has left the path of its journal: nothing that it does counts
         self._decisions: list[JournalEvent | DurableTimer] = []
         self._handlers: dict[str, asyncio.Task[None]] = {}  # under way, by command id
+        self._portable = 0  # those of them that a new run may begin again
         self._run_task: asyncio.Task[None] | None = None
         self._cancel: CancelRequested | None = None
-        self._run_outcome: Outcome | None = None
+        self._closing = False  # the run is over and was asked to cancel: its handlers are, too
+        self._run_outcome: Outcome | RunContinued | None = None
+        self.continued: RunContinued | None = None  # decided: another program has the new run
         self._bug: BaseException | None = None
         self._random: Random | None = None
         self._said: LastCommands | None = None
@@ -103,7 +109,8 @@ class Program:
     def random(self) -> Random:
         """Random numbers for the code, the same in every replay; made when asked for, as one costs 2.5 KB."""
         if self._random is None:
-            self._random = Random(self.stream)  # noqa: S311 - repeatable on purpose
+            seed = self.stream if self._ordinal == 1 else f"{self.stream} run {self._ordinal}"
+            self._random = Random(seed)  # noqa: S311 - repeatable on purpose
         return self._random
 
     # -- what its execution asks --------------------------------------------------------------------------
@@ -115,6 +122,9 @@ class Program:
             Bug: it raised something undeclared. It can't be fed any more.
         """
         if (hear := self._HEAR.get(type(fact))) is None:
+            return
+        if (continued := self.continued) is not None:  # the new run hears of it
+            continued.cancelled = continued.cancelled or isinstance(fact, CancelRequested)
             return
         hear(self, fact)
         loop = self.loop
@@ -130,7 +140,8 @@ class Program:
     def decided(self) -> list[JournalEvent]:
         """Give the turn's decisions in the order the code took them.
 
-        A run ends when its handlers have, and one that was asked to cancel when its shielded sections have, too.
+        A run ends when its handlers have, and one that was asked to cancel when its shielded sections have, too. For a
+        new run it does not wait for handlers that that one may begin again.
         """
         if not self._decisions and self._run_outcome is None:
             return []
@@ -304,6 +315,12 @@ class Program:
         if not self.loop.is_closed():
             self._decisions.append(AttributesSet(checked(values)))
 
+    def continue_as_new(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NoReturn:
+        """End the run for a new one; see `actors.workflow.Surroundings`."""
+        if self.loop.is_closed():
+            raise GeneratorExit  # clean-up code of an instance that is being unloaded
+        raise ContinueAsNew(Raw(self.kind.run_signature.encode(args, kwargs)))
+
     def timer_set(self, timer: DurableTimer) -> int:
         """Keep a timer; see `actors.loop.Host`. One that is cancelled within its turn never existed."""
         self._decisions.append(timer)
@@ -355,39 +372,49 @@ class Program:
         unhandled.clear()
 
     def _may_end(self) -> bool:
-        return not self._handlers and (self._cancel is None or not self.loop.sheltering)
+        waits_for = len(self._handlers)
+        if isinstance(self._run_outcome, RunContinued):
+            waits_for -= self._portable
+        return not waits_for and (self._cancel is None or not self.loop.sheltering)
 
-    def _end(self, outcome: Outcome) -> JournalEvent:
+    def _end(self, outcome: Outcome | RunContinued) -> JournalEvent:
+        if isinstance(outcome, RunContinued):
+            outcome.asked, outcome.type_version = self.asked, self.kind.newest_for(outcome.input).version
+            self.continued = outcome
+            return outcome
         if outcome.error is None:
             return RunCompleted(outcome.result or Raw(b"null"))
         if outcome.ended == CANCELLED:
             return RunCancelled("" if self._cancel is None else self._cancel.reason)
         return RunFailed(outcome.error)
 
-    def _run_started(self, fact: RunStarted) -> None:
+    def _run_started(self, fact: RunStarted | RunContinued) -> None:
         if fact.type_version != self.kind.version:
             self.kind = self.kind.of_version(fact.type_version, self.stream)
         self._run_task = self.loop.begin(self._run(fact))
 
     def _stopped(self, stop: Stop) -> None:
         if stop.how == "cancel":
-            self._cancel = CancelRequested("", stop.reason)
+            self._cancel, self._closing = CancelRequested("", stop.reason), True
             self._run_outcome = Outcome(error=cancelled(stop.reason), ended=CANCELLED)
 
     def _cancel_requested(self, fact: CancelRequested) -> None:
         self._cancel = fact
-        if self._run_outcome is not None:
+        if (outcome := self._run_outcome) is not None:
+            if isinstance(outcome, RunContinued):
+                outcome.cancelled = True
             self._cancel_handlers()
         elif self._run_task is not None:
             self._run_task.cancel(fact.reason or None)
 
     def _cancel_handlers(self) -> None:
         """Cancel what keeps a run from ending that is over but for its handlers."""
+        self._closing = True
         for handler in list(self._handlers.values()):
             handler.cancel()
 
     def _command_received(self, fact: CommandReceived) -> None:
-        if self._cancel is not None and self._run_outcome is not None:
+        if self._closing and self._cancel is not None:
             self._decisions.append(CommandFailed(fact.id, cancelled(self._cancel.reason)))
         else:
             self._handlers[fact.id] = self.loop.begin(self._handle(fact))
@@ -425,6 +452,7 @@ class Program:
     # What the code hears of; the other facts are none of its business.
     _HEAR: ClassVar[dict[type[JournalEvent], Callable[[Program, Any], None]]] = {
         RunStarted: _run_started,
+        RunContinued: _run_started,
         CommandReceived: _command_received,
         TaskCompleted: _task_completed,
         TaskFailed: _task_failed,
@@ -435,29 +463,35 @@ class Program:
         CommandAnswered: _command_answered,
     }
 
-    async def _run(self, started: RunStarted) -> None:
+    async def _run(self, started: RunStarted | RunContinued) -> None:
         signature = self.kind.run_signature
         try:
             instance = self.instance = self.kind.create(self)
-            if started.stop is not None:  # so that queries can be answered; more of its code does not run
-                self._stopped(started.stop)
+            if isinstance(started, RunStarted) and started.stop is not None:
+                self._stopped(started.stop)  # so that queries can be answered; more of its code does not run
                 return
             result = await instance.run(**signature.decode(started.input))
             self._run_outcome = Outcome(result=Raw(signature.encode_result(result)))
         except (GeneratorExit, KeyboardInterrupt):
             raise
+        except ContinueAsNew as again:
+            self._run_outcome = RunContinued(again.input)
         except BaseException as error:  # noqa: BLE001 - sorted into failures and bugs
             self._run_outcome = self._outcome_of(error)
-        if self._cancel is not None and self._handlers:
+        if self._cancel is not None and isinstance(self._run_outcome, Outcome):
             self._cancel_handlers()
 
     async def _handle(self, received: CommandReceived) -> None:
+        portable = False
         try:
             if received.unchecked and (objection := self._objection(received)) is not None:
                 self._decisions.append(CommandFailed(received.id, objection))
                 del self._handlers[received.id]
                 return
             handler = self.kind.command(received.name)
+            if handler.carry_over:
+                portable = True
+                self._portable += 1
             result = handler.function(self.instance, **handler.signature.decode(received.input))
             if isawaitable(result):
                 result = await result
@@ -468,6 +502,7 @@ class Program:
             if (outcome := self._outcome_of(error)) is not None and outcome.error is not None:
                 self._decisions.append(CommandFailed(received.id, outcome.error))
         del self._handlers[received.id]
+        self._portable -= portable
 
     def _objection(self, received: CommandReceived) -> ErrorInfo | None:
         """Say what is wrong with a command that was recorded while there was no code to judge it."""

@@ -5,9 +5,9 @@ that is recorded. The first difference is the replay's trouble; from there on on
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from actors.errors import Bug, Nondeterminism, PayloadRefused, UpcastFailed
 from actors.journal import (
@@ -15,9 +15,11 @@ from actors.journal import (
     ChildStarted,
     CommandCompleted,
     CommandFailed,
+    CommandReceived,
     CommandSent,
     JournalEvent,
     Patched,
+    RunContinued,
     RunStarted,
     Stuck,
     TaskCompleted,
@@ -34,26 +36,51 @@ from actors.program import Program
 from actors.turn import HistoryEvent
 from actors.upcasting import NO_PAYLOADS
 
+E = TypeVar("E", bound=JournalEvent)
+
 
 class Replay:
     """One replay. `owed` holds what the code decided and the journal does not have, `trouble` why it can't go on."""
 
-    __slots__ = ("_fact_at", "_give_up", "ledger", "owed", "program", "trouble")
+    __slots__ = (
+        "_begun_at", "_fact_at", "_give_up", "_history", "_next_run", "_runs", "ledger", "owed", "program", "trouble",
+    )  # fmt: skip
 
-    def __init__(self, program: Program, ledger: Ledger, give_up: Callable[[Nondeterminism | Bug], None]) -> None:
-        self.program, self.ledger, self._give_up = program, ledger, give_up
+    def __init__(
+        self,
+        history: Sequence[HistoryEvent],
+        program: Program,
+        ledger: Ledger,
+        give_up: Callable[[Nondeterminism | Bug], None],
+        next_run: Callable[[RunContinued, float, int, Precedents], Program],
+    ) -> None:
+        self._history, self._begun_at = history, ledger.version
+        self.program, self.ledger, self._give_up, self._next_run = program, ledger, give_up, next_run
         self.owed: deque[JournalEvent] = deque()
         self.trouble: Nondeterminism | Bug | None = None
         self._fact_at = 0  # version of the last fact
+        self._runs = 0  # begun since then
 
-    def events(self, history: Iterable[HistoryEvent]) -> Generator[JournalEvent, None, None]:
-        """Apply one event after the other, handing out each; to be run inside the program's loop."""
-        program, ledger = self.program, self.ledger
-        if not isinstance(history, Sequence):
-            history = list(history)
-        program.replaying, program.precedents = True, Precedents(history, lambda: self._fact_at)
+    def begin(self, continued: RunContinued, at: float, schema: int) -> None:
+        """Begin a new run, right after the ledger has heard of it."""
+        self._fact_at = self.ledger.version  # fed to the code like one
+        self._runs += 1
         try:
-            for recorded in history:
+            continued = self._lifted(continued, schema, self.ledger.version)
+            self.program = self._next_run(continued, at, self._runs, self._precedents())
+            self.owed.extend(self.program.decided())
+        except (Nondeterminism, Bug) as error:
+            self._end(error)
+
+    def events(self) -> Generator[JournalEvent, None, None]:
+        """Apply one event of the run after the other, handing out each; to be run inside the program's loop.
+
+        When it ends and `program` is another one, that one's run comes next.
+        """
+        program, ledger = self.program, self.ledger
+        program.replaying, program.precedents = True, self._precedents()
+        try:
+            for recorded in map(self._history.__getitem__, range(self._place, len(self._history))):
                 event: JournalEvent | None = None
                 try:
                     event = self._read(recorded)
@@ -66,9 +93,13 @@ class Replay:
                     self._end(error)
                 if event is None:
                     ledger.version += 1
-                else:
-                    ledger.apply(event)
+                    continue
+                ledger.apply(event)
+                if type(event) is RunContinued and self.trouble is None:
+                    self.begin(event, recorded.recorded_at.timestamp(), recorded.schema)
                     yield event
+                    return
+                yield event
         finally:
             program.replaying, program.precedents = False, None
             program.cleared.clear()  # nobody hears of what a replay did besides deciding
@@ -76,6 +107,14 @@ class Replay:
             program.new_local_calls.clear()
         if self.owed and not ledger.stuck:
             self._end(self._differs(ledger.version + 1, "nothing more", _asks_for(self.owed[0])))
+
+    @property
+    def _place(self) -> int:
+        """How many of the history's events were applied."""
+        return self.ledger.version - self._begun_at
+
+    def _precedents(self) -> Precedents:
+        return Precedents(self._history, self._place, lambda: self._fact_at)
 
     def _read(self, recorded: HistoryEvent) -> JournalEvent:
         try:
@@ -90,10 +129,10 @@ class Replay:
         program, version = self.program, recorded.version
         if self.owed and not self.ledger.stuck and not self._got_stuck_by(fact, version):
             raise self._differs(version, fact.title(), f"first {_asks_for(self.owed[0])}")
-        self._fact_at = version
+        self._fact_at, self._runs = version, 0
         heard = fact
         if recorded.schema != 1 or program.kind.upcasters is not None:
-            heard = self._lifted(fact, recorded)
+            heard = self._lifted(fact, recorded.schema, version)
         program.loop.advance_to(recorded.recorded_at)
         if isinstance(fact, _OUTCOMES) and fact.name is not None:
             self._check_name(fact, version)
@@ -101,19 +140,21 @@ class Replay:
         if decided := program.decided():
             self.owed.extend(decided)
 
-    def _lifted(self, fact: JournalEvent, recorded: HistoryEvent) -> JournalEvent:
+    def _lifted(self, fact: E, schema: int, version: int) -> E:
         """Bring an old form of arguments or results into today's, for the code alone: the ledger keeps what was recorded."""
         kind = self.program.kind
-        if isinstance(fact, RunStarted):
+        if isinstance(fact, CommandReceived):
+            self.ledger.schemas[fact.id] = schema
+        elif isinstance(fact, RunStarted | RunContinued):
             kind = kind.versions.get(fact.type_version, kind)
         upcasters = kind.upcasters or NO_PAYLOADS
-        if recorded.schema > (newest := upcasters.newest(fact, self.ledger)):
-            what = f"{fact.title()} of schema {recorded.schema}"
-            raise self._differs(recorded.version, what, f"knows it up to schema {newest}")
+        if schema > (newest := upcasters.newest(fact, self.ledger)):
+            what = f"{fact.title()} of schema {schema}"
+            raise self._differs(version, what, f"knows it up to schema {newest}")
         try:
-            return upcasters.lift(fact, recorded.schema, self.ledger)
+            return upcasters.lift(fact, schema, self.ledger)
         except UpcastFailed as error:
-            raise Bug(f"{self.program.stream}: {fact.title()} at version {recorded.version}: {error}") from error
+            raise Bug(f"{self.program.stream}: {fact.title()} at version {version}: {error}") from error
 
     def _got_stuck_by(self, fact: JournalEvent, version: int) -> bool:
         """Say whether a mistake ended the turn of the fact just before: its decisions are owed until `Resumed`."""

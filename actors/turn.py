@@ -4,7 +4,7 @@ it durable and only then lets its effects leave the node.
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from msgspec import Raw, Struct
 
@@ -12,6 +12,10 @@ from actors.journal import ChildStarted, CommandSent, ErrorInfo, Stop, TaskSched
 
 CANCELLED: Final = "cancelled"
 TERMINATED: Final = "terminated"
+
+if TYPE_CHECKING:
+    from actors.continuation import KeptRun
+    from actors.ledger import TakenCommand
 
 
 class HistoryEvent(Protocol):
@@ -118,6 +122,9 @@ class Turn(Struct):
     timers_set: list[TimerRow] = []
     timers_cleared: list[TimerRow] = []
     finished: Outcome | None = None
+    new_run: KeptRun | None = None  # begun by this turn; of several the last one
+    left: list[TakenCommand] | None = None  # all commands of runs that it ended for new ones
+    first_run_left: bool = False  # one of them was the first
     stuck: ErrorInfo | None = None
     resumed: bool = False
     relisted: bool = False  # its search attributes have changed

@@ -8,7 +8,7 @@ has an upcaster, so a type that never changed needs nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Raw, Struct
 from msgspec.structs import replace
@@ -16,9 +16,10 @@ from msgspec.structs import replace
 from actors.codec import decode_any, encode
 from actors.errors import DefinitionError, UpcastFailed
 from actors.failures import describe
-from actors.journal import ChildCompleted, CommandReceived, JournalEvent, RunStarted, TaskCompleted
+from actors.journal import ChildCompleted, CommandReceived, JournalEvent, RunContinued, RunStarted, TaskCompleted
 from actors.ledger import Ledger
 
+E = TypeVar("E", bound=JournalEvent)
 Change = Callable[[Any], Any]  # JSON as builtins in, JSON as builtins out; it may change what it is given
 NEWEST = 0  # the schema of what was recorded where nobody knew its forms: it is read as the newest
 
@@ -165,12 +166,12 @@ class PayloadUpcasters:
         chain = self._chains.get(_subject(event, ledger))
         return 1 if chain is None else chain.newest
 
-    def lift(self, event: JournalEvent, schema: int, ledger: Ledger) -> JournalEvent:
+    def lift(self, event: E, schema: int, ledger: Ledger) -> E:
         """Give an event with its payload in the newest form; raises `UpcastFailed`."""
         chain = self._chains.get(_subject(event, ledger))
         if chain is None or schema in (NEWEST, chain.newest):
             return event
-        field = "input" if isinstance(event, RunStarted | CommandReceived) else "result"
+        field = "input" if isinstance(event, RunStarted | RunContinued | CommandReceived) else "result"
         return replace(event, **{field: Raw(chain.lift(schema, getattr(event, field)))})
 
 
@@ -179,12 +180,12 @@ NO_PAYLOADS = PayloadUpcasters("", (), ())
 
 def carries_payload(event: JournalEvent) -> bool:
     """Say whether an event has something whose form may change."""
-    return isinstance(event, RunStarted | CommandReceived | TaskCompleted | ChildCompleted)
+    return isinstance(event, RunStarted | RunContinued | CommandReceived | TaskCompleted | ChildCompleted)
 
 
 def _subject(event: JournalEvent, ledger: Ledger) -> tuple[str, str]:
     match event:
-        case RunStarted():
+        case RunStarted() | RunContinued():
             return "input", "run"
         case CommandReceived():
             return "input", event.name

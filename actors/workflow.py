@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from random import Random
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, ParamSpec, Protocol, TypeVar
 from uuid import UUID
 
 from actors.journal import OnClose
@@ -19,6 +19,16 @@ if TYPE_CHECKING:
     from actors.loop import DurableLoop
 
 T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class _Runs(Protocol[P]):
+    """Anything with a `run`, for the types of the arguments that another one takes."""
+
+    _perdure: Surroundings
+
+    @property
+    def run(self) -> Callable[P, Coroutine[Any, Any, Any]]: ...
 
 
 class Surroundings(Protocol):
@@ -58,6 +68,9 @@ class Surroundings(Protocol):
         self, workflow: type[Workflow] | str, id: str, args: tuple[Any, ...], kwargs: dict[str, Any], on_close: OnClose
     ) -> ChildHandle:
         """Start another workflow."""
+
+    def continue_as_new(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NoReturn:
+        """End the run for a new one with these arguments."""
         ...
 
 
@@ -206,6 +219,18 @@ class Workflow(Speaker):
         child that nobody awaits any more is cancelled with the end of this run, unless `on_close` says otherwise.
         """
         return self._perdure.start_child(workflow, id, args, kwargs, on_close)
+
+    def continue_as_new(self: _Runs[P], *args: P.args, **kwargs: P.kwargs) -> NoReturn:
+        """End this run and begin a new one of the same instance, with these arguments of `run` and a fresh object.
+
+        For an instance that lives long: only the last run's code is run again when the instance is loaded. Like `return`,
+        it waits for the handlers of commands that are under way; those of `@command(carry_over=True)` are begun again
+        by the new run. Tasks, timers and children that are still open end with the run, children as their `on_close` says. Who waits for the result waits for the last run's. Call it in `run`.
+
+        Raises:
+            InvalidArguments: they do not fit `run`.
+        """
+        self._perdure.continue_as_new(args, kwargs)
 
     async def until(self, condition: Callable[[], Any], timeout: float | None = None) -> None:
         """Wait until a condition over the instance's own state holds; it still holds when this returns.

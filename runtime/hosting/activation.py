@@ -41,6 +41,7 @@ from eventstore import (
 from runtime.hosting.calls import answer_message, mark_of, outcome_of
 from runtime.hosting.delayed import mark_id
 from runtime.hosting.entity import EntityBehaviour
+from runtime.hosting.former_runs import asked_marks
 from runtime.hosting.ground import answers
 from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
 from runtime.hosting.parked import ParkedActor, is_workflow
@@ -122,12 +123,14 @@ class Activation:
         ids: list[str] = []
         for item in self.mailbox:
             if isinstance(content := item.content, Send):
+                item.looked = True
                 ids.append(content.command_id)
                 if content.due_at is not None:
                     ids.append(mark_id(content.command_id))
                 if content.caller is not None and content.after is not None:
                     ids.append(Caller(content.caller.stream, content.after).key)
-                    item.looked = True
+        if isinstance(self.kind, WorkflowType):
+            ids = asked_marks(ids)
         # Whether an actor can be folded is judged by its events alone.
         whole = self.is_absent or self.stream in self.host.stuck
         return LoadRequest(self.stream, ids, after=0 if whole else None)
@@ -141,8 +144,6 @@ class Activation:
         if isinstance(self.kind, AbsentType) and not is_workflow(stream):
             self.behaviour = ParkedActor(self.host.ground, self.kind, self.stream)
         try:
-            if stream.snapshot is not None and isinstance(self.behaviour, WorkflowBehaviour):
-                raise SnapshotRefused("a workflow is replayed from its first event")
             step = self.behaviour.load(stream, was_stuck=self.stream in self.host.stuck)
         except SnapshotRefused as refused:
             version = None if stream.snapshot is None else stream.snapshot.version

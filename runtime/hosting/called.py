@@ -14,6 +14,7 @@ from actors.ledger import Ledger, TakenCommand
 from actors.turn import TERMINATED, Outcome, Turn
 from eventstore import Commit, InboxMark, LoadedStream, OutboxMessage
 from runtime.hosting.calls import answer_message, denial, mark_of, outcome_of, outcome_of_command, wanted_before
+from runtime.hosting.former_runs import second_id
 from runtime.hosting.ground import Ground
 from runtime.hosting.item import Item, Step
 from runtime.hosting.replies import NULL, ended
@@ -39,6 +40,8 @@ class Called:
         if taken is not None:
             return self._called_before(item, message, caller, taken, execution, command)
         if (mark := self._marks.get(message.command_id)) is not None:
+            # When a former run has handled it, the second mark tells how.
+            mark = self._marks.get(second_id(message.command_id), mark)
             return self._answered(message, caller, outcome_of(decode_reply(mark.reply)), execution.version)
         if self._is_early(message, execution.ledger):
             return Step(look=not item.looked)
@@ -50,7 +53,7 @@ class Called:
             if step.commit is not None:
                 self._marks[message.command_id] = step.commit.inbox[0]
         elif step.commit is not None:
-            step.commit.inbox = [mark_of(message, Reply(Status.OK, NULL))]
+            step.commit.inbox = [mark_of(message, Reply(Status.OK, NULL)), *step.commit.inbox]
             if message.told:
                 step.commit.outbox.append(answer_message(message, caller, Outcome(), self._ground.partitions))
         return step
@@ -58,10 +61,11 @@ class Called:
     def answers(self, turn: Turn, ledger: Ledger, correlation_id: str | None) -> list[OutboxMessage]:
         """Tell those whose commands a turn has ended."""
         told: list[OutboxMessage] = []
+        left = {taken.received.id: taken for taken in turn.left or ()}
         for answer in turn.answers:
             if answer.outcome.ended == TERMINATED:
                 continue  # told below, in the words that everybody hears who asks later
-            taken = ledger.commands.get(answer.command_id)
+            taken = ledger.commands.get(answer.command_id) or left.get(answer.command_id)
             if taken is not None and (caller := taken.received.caller) is not None and not taken.received.told:
                 partitions = self._ground.partitions
                 told.append(outcome_of_command(self._stream, caller, answer.outcome, partitions, correlation_id))

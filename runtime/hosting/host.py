@@ -190,7 +190,7 @@ class PartitionHost:
             return False
         key = (content.stream, content.command_id)
         mark = (await self._services.store.replies([key])).get(key)
-        if mark is None or mark.digest != fingerprint(content.name, content.input):
+        if mark is None or not mark.reply or mark.digest != fingerprint(content.name, content.input):
             return False
         self._services.reply(answers(Item(content, delivery, subscription), repeated(content, mark.reply)))
         subscription.ack(delivery)
@@ -274,15 +274,19 @@ class PartitionHost:
             self._after_commit(step.commit)
         for message in step.later:
             self.outbox.plan(message)
+        self._see_to_local(activation, step)
+        if step.logs or step.stuck or step.resumed:
+            self._tell(activation, step)
+
+    def _see_to_local(self, activation: Activation, step: Step) -> None:
+        if step.new_run:
+            self._local.cancel(activation.stream)
         for call in step.local_calls:
             self._local.run(
                 self._services.app.task(call.name), call, activation.stream, activation.behaviour.correlation_id
             )
-        if step.local_given_up is not None:
-            for number in step.local_given_up:
-                self._local.give_up(activation.stream, number)
-        if step.logs or step.stuck or step.resumed:
-            self._tell(activation, step)
+        for number in step.local_given_up or ():
+            self._local.give_up(activation.stream, number)
 
     def forget(self, activation: Activation) -> None:
         """Unload an activation that is done; what still comes for it loads it again."""

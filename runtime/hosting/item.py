@@ -107,3 +107,4 @@ class Step(Struct):
     look: bool = False  # not handled: the log has to be asked first
     stuck: ErrorInfo | None = None
     resumed: bool = False
+    new_run: bool = False  # what was under way inside the node is of no use any more

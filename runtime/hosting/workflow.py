@@ -17,6 +17,7 @@ from actors.definition import WorkflowType
 from actors.execution import Execution
 from actors.failures import error_info
 from actors.journal import Caller, ErrorInfo, RunStarted, Stop, TaskScheduled
+from actors.ledger import TakenCommand
 from actors.turn import LocalCall, Outcome, StoppedChild, TimerRow, Turn
 from eventstore import Commit, InboxMark, LoadedStream, NewEvent, OutboxMessage, Redelivery, TimerKey
 from eventstore import Execution as ExecutionRow
@@ -25,7 +26,8 @@ from runtime.hosting.calls import command_message
 from runtime.hosting.children import outcome_message, start_message
 from runtime.hosting.delayed import is_early, keep, settle
 from runtime.hosting.endings import request_end
-from runtime.hosting.ground import Ground, answers, refusal, storable
+from runtime.hosting.former_runs import FormerRuns
+from runtime.hosting.ground import Ground, answers, fingerprint, refusal, storable
 from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
 from runtime.hosting.parked import PARKED
 from runtime.hosting.replies import (
@@ -36,6 +38,7 @@ from runtime.hosting.replies import (
     ended_at_once,
     missing,
     not_judged,
+    repeated,
     reply_for,
     stuck,
 )
@@ -67,6 +70,7 @@ class WorkflowBehaviour:
     def __init__(self, ground: Ground, kind: WorkflowType, stream: str) -> None:
         self._ground, self._kind, self.stream = ground, kind, stream
         self._execution = Execution(kind, stream)
+        self._former_runs = FormerRuns()
         self._correlation_id: str | None = None
         self._started_at: datetime | None = None
         self._called = Called(ground, stream)
@@ -106,16 +110,19 @@ class WorkflowBehaviour:
         return bool(self._execution.pending_local_calls())
 
     def load(self, loaded: LoadedStream, *, was_stuck: bool) -> Step:  # noqa: ARG002 - its journal says so itself
-        """Rebuild the instance; the step says what that leads to: being stuck, going on, running local tasks again."""
+        """Rebuild the instance; the step says what that leads to: being stuck, going on, running local tasks again.
+
+        Raises:
+            SnapshotRefused: not from this snapshot; `self` is of no use any more.
+        """
         execution = self._execution
         self._called.load(loaded)
         self._marks = dict(loaded.inbox)
-        if not loaded.events:
+        run, self._started_at, self._correlation_id = self._former_runs.begin(loaded)
+        if run is None and not loaded.events:
             return Step()
-        self._correlation_id = loaded.events[0].correlation_id
-        self._started_at = loaded.events[0].recorded_at
         try:
-            execution.replay(loaded.events)
+            execution.replay(loaded.events, run)
         except (Nondeterminism, Bug):
             self._row = self._listed() if execution.ledger.stuck else ("running", False)
             step = self._step(execution.stick())
@@ -292,27 +299,34 @@ class WorkflowBehaviour:
 
     def _command_now(self, item: Item, message: Send) -> Step:
         ledger = self._execution.ledger
-        accepted = message.reply_when is ReplyWhen.ACCEPTED
         if ledger.start is None:
             start = message.start
             return self._start_with(item, message, start) if isinstance(start, Raw) else self._not_found(item)
         if (taken := ledger.commands.get(message.command_id)) is not None:
-            received = taken.received
-            if received.name != message.name or canonical(received.input) != canonical(message.input):
-                return refusal(item, conflict(f"command id {message.command_id} was used for other input"))
-            if accepted:
-                return Step(replies=answers(item, ACCEPTED))
-            if taken.outcome is not None:
-                return Step(replies=answers(item, reply_for(taken.outcome)))
-            if (outcome := self._execution.outcome) is not None:  # terminated, or its handlers would have ended
-                return Step(replies=answers(item, reply_for(outcome)))
-            if (broken := self._execution.broken) is not None:
-                return Step(replies=answers(item, stuck(self.stream, broken)))
-            self._ground.waiters.add(self.stream, message.command_id, item.reply_to)
-            return Step()
+            return self._repeated(item, message, taken)
+        if (mark := self._former_runs.inbox.get(message.command_id)) is not None:
+            return self._handled_before(item, message, mark)
         if (refused := self._refusal(message)) is not None:
+            if ledger.run > 1 and not item.looked:
+                return Step(look=True)  # a former run may have taken it
             return refusal(item, refused)
         return self._take_command(item, message, self._ground.clock.now())
+
+    def _repeated(self, item: Item, message: Send, taken: TakenCommand) -> Step:
+        """Answer a command that the journal has."""
+        received = taken.received
+        if received.name != message.name or canonical(received.input) != canonical(message.input):
+            return refusal(item, conflict(f"command id {message.command_id} was used for other input"))
+        if message.reply_when is ReplyWhen.ACCEPTED:
+            return Step(replies=answers(item, ACCEPTED))
+        if taken.outcome is not None:
+            return Step(replies=answers(item, reply_for(taken.outcome)))
+        if (outcome := self._execution.outcome) is not None:  # terminated, or its handlers would have ended
+            return Step(replies=answers(item, reply_for(outcome)))
+        if (broken := self._execution.broken) is not None:
+            return Step(replies=answers(item, stuck(self.stream, broken)))
+        self._ground.waiters.add(self.stream, message.command_id, item.reply_to)
+        return Step()
 
     def _take_command(self, item: Item, message: Send, now: datetime, before: Turn | None = None) -> Step:
         """Give the code a command that nothing speaks against; `before`, what becomes durable together with it."""
@@ -322,7 +336,7 @@ class WorkflowBehaviour:
         turn = self._execution.command(
             message.command_id, message.name, message.input, now.timestamp(), message.caller, told=message.told
         )
-        step = self._step(turn if before is None else before.followed_by(turn), now, message.command_id)
+        step = self._step(turn if before is None else before.followed_by(turn), now, message.command_id, message)
         if accepted:
             step.replies += answers(item, ACCEPTED)
         elif (broken := self._execution.broken) is not None:
@@ -346,6 +360,13 @@ class WorkflowBehaviour:
             self.dirty = True
             return refusal(item, ended_at_once(self.stream) if self.finished else refused)
         return self._take_command(item, message, now, begun)
+
+    def _handled_before(self, item: Item, message: Send, mark: InboxMark) -> Step:
+        """Answer a command that a former run has handled."""
+        if mark.digest != fingerprint(message.name, message.input):
+            return refusal(item, conflict(f"command id {message.command_id} was used for other input"))
+        reply = self._former_runs.reply(mark)
+        return Step() if reply is None else Step(replies=answers(item, repeated(message, reply)))
 
     def _refusal(self, message: Send) -> Reply | None:
         """Say why a command can't be taken at all: then it leaves no trace."""
@@ -466,7 +487,9 @@ class WorkflowBehaviour:
 
     # -- from a turn to a step ----------------------------------------------------------------------------------
 
-    def _step(self, turn: Turn, now: datetime | None = None, causation_id: str | None = None) -> Step:
+    def _step(
+        self, turn: Turn, now: datetime | None = None, causation_id: str | None = None, received: Send | None = None
+    ) -> Step:
         step = Step(
             logs=turn.logs,
             local_calls=turn.local_calls,
@@ -475,9 +498,17 @@ class WorkflowBehaviour:
             resumed=turn.resumed,
         )
         if turn.events:
-            step.commit = self._commit(turn, now or self._ground.clock.now(), causation_id)
-        if turn.stopped is not None and step.commit is not None:
-            self._stop_children(step.commit, step, turn.stopped, now or self._ground.clock.now())
+            now = now or self._ground.clock.now()
+            step.commit = commit = self._commit(turn, now, causation_id)
+            if turn.stopped is not None:
+                self._stop_children(commit, step, turn.stopped, now)
+            if self._execution.ledger.run > 1:
+                commit.inbox = self._former_runs.marks(turn, received)
+            if turn.new_run is not None:
+                step.new_run = True
+                commit.snapshot = self._former_runs.snapshot(
+                    turn.new_run, self._started_at or now, self._correlation_id
+                )
         if turn.answers:
             step.resolved = [(answer.command_id, reply_for(answer.outcome)) for answer in turn.answers]
         if turn.finished is not None:

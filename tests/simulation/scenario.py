@@ -157,7 +157,34 @@ class Trip(Workflow):
             return [ends[0], ends[1].type, conflict.type]
 
 
-APP = App(actors=[Order, Account, Errand, Trip, Loss], tasks=[reserve, price, stamp, message])
+class Rounds(Workflow):
+    """Buys one item a round, in three runs; listeners hear of the last one, whichever run they came in."""
+
+    def __init__(self) -> None:
+        self.items: list[str] = []
+        self.last = False
+
+    async def run(self, round: int = 1) -> int:
+        await self.until(lambda: self.items)
+        async with asyncio.timeout(86_400):
+            await asyncio.gather(reserve(self.items[0]), stamp(self.items[0]))
+        if round == 3:
+            self.last = True
+            return round
+        return self.continue_as_new(round + 1)
+
+    @command
+    async def buy(self, item: str) -> int:
+        self.items.append(item)
+        return await price(item)
+
+    @command(carry_over=True)
+    async def listen(self) -> str:
+        await self.until(lambda: self.last)
+        return self.items[0]
+
+
+APP = App(actors=[Order, Account, Errand, Trip, Loss, Rounds], tasks=[reserve, price, stamp, message])
 
 RESULT = {"reserved": "reserved tea", "cost": 3, "stamped": "stamped tea", "sent": 3, "by": "ann"}
 EFFECTS = {
@@ -244,6 +271,33 @@ def check_children(world: World) -> None:
     assert streams[TRIP].partition == streams["Loss/d"].partition, "and one in its parent's"
 
 
+async def tell_of_rounds(world: World, client: Client) -> None:
+    """Tell of a workflow that starts over twice, with commands of each run said again at the end."""
+    await client.start(Rounds, "1", command_id="start", timeout=WAIT)
+    waiting = asyncio.ensure_future(client.result(Rounds, "1", timeout=WAIT))
+    listening = asyncio.ensure_future(client.call(Rounds, "1", "listen", command_id="listen", timeout=WAIT))
+    for round, item in enumerate(("tea", "soap", "bread"), 1):
+        assert await client.call(Rounds, "1", "buy", item, command_id=f"b{round}", timeout=WAIT) == len(item)
+        again = await client.call(Rounds, "1", "buy", "tea", command_id="b1", timeout=WAIT)
+        assert again == 3
+        await world.until(lambda: _ends(world) == round, seconds=WAIT, what="the round's end")  # noqa: B023 - at once
+    assert (await waiting, await listening) == (3, "bread")
+
+
+def _ends(world: World) -> int:
+    return sum(type_ in {"RunContinued", "RunCompleted"} for type_ in types_of(world.store, "Rounds/1"))
+
+
+def check_rounds(world: World) -> None:
+    """Check what the rounds left: every number, command and effect once, whichever run it belongs to."""
+    seen = types_of(world.store, "Rounds/1")
+    assert (seen.count("RunStarted"), seen.count("RunContinued"), seen.count("RunCompleted")) == (1, 2, 1)
+    assert (seen.count("CommandReceived"), seen.count("CommandCompleted")) == (4, 4)
+    assert sorted(OUTSIDE.effects.values()) == sorted(
+        f"{what} {item}" for what in ("reserve", "stamp", "price") for item in ("tea", "soap", "bread")
+    )
+
+
 class Scenario(Struct):
     """What is told, and what must be left of it."""
 
@@ -253,6 +307,7 @@ class Scenario(Struct):
     app: App = APP
 
 
+ROUNDS = Scenario(tell_of_rounds, check_rounds)
 LONG, SHORT = Scenario(tell, check), Scenario(tell_short, check_short)
 CHILDREN = Scenario(tell_of_children, check_children, sweep_after=600.0)  # no second asking helps in time
 

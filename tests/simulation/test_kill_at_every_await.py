@@ -8,7 +8,7 @@ import pytest
 
 from tests.simulation.calls_scenario import CALLS
 from tests.simulation.crash_story import run_scenario
-from tests.simulation.scenario import CHILDREN, LONG, SHORT, Scenario
+from tests.simulation.scenario import CHILDREN, LONG, ROUNDS, SHORT, Scenario
 
 PARTS = 4
 SECONDS = 15.0  # for a lease to run out, and a client to ask again; no sweep is that soon
@@ -46,6 +46,12 @@ def test_a_node_may_die_at_any_await_of_a_parent_and_its_children(part: int) -> 
 def test_a_node_may_die_at_any_await_of_commands_between_actors(part: int) -> None:
     """Nor of a command's way to another actor, its answer, its receipt and its refusal; and their order is kept."""
     assert _kill_nodes(CALLS, 1 + part, PARTS) > 20
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_node_may_die_at_any_await_of_a_workflow_that_starts_over(part: int) -> None:
+    """Nor of the runs that follow each other in one stream, and of commands that one of them has handled."""
+    assert _kill_nodes(ROUNDS, 1 + part, PARTS) > 20
 
 
 @pytest.mark.parametrize("who", ["node_dies_at", "companion_dies_at"])
