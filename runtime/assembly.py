@@ -10,11 +10,14 @@ from datetime import UTC, datetime
 from actors import App
 from eventstore.postgres import PostgresLeases, PostgresStore, migrate_store
 from runtime.client import Client
+from runtime.errors import ConfigurationError
 from runtime.node import Node
 from runtime.readers.checkpoints import migrate_checkpoints, open_connection
+from runtime.readers.event_publisher import EventPublisher
 from runtime.readers.projection import Projections
 from runtime.readers.projector import Projector
-from runtime.settings import Settings
+from runtime.settings import Settings, variable
+from runtime.transport.exchange import EventExchange
 from runtime.transport.port import Topology, Transport
 from runtime.worker import Worker
 
@@ -110,12 +113,40 @@ async def migrate(settings: Settings, app: App | None = None) -> list[str]:
 
 
 async def run_node(app: App, settings: Settings, stop: asyncio.Event, ready: Callable[[], None] | None = None) -> None:
-    """Run a node until `stop` is set."""
+    """Run a node until `stop` is set. With `publish_events` it publishes them, too, or waits to do so in another's place.
+
+    Raises:
+        ConfigurationError: events are to be published, and there is no RabbitMQ.
+        StoreError, TransportError: not reached at the start.
+    """
+    exchange = _event_exchange(settings)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings))
         leases = await stack.enter_async_context(open_leases(settings))
         transport = await stack.enter_async_context(open_transport(settings, owns_partitions=True))
-        await Node(app, store, leases, transport, settings).run(stop, ready)
+        node = Node(app, store, leases, transport, settings)
+        if exchange is None:
+            await node.run(stop, ready)
+            return
+        stack.push_async_callback(exchange.close)
+        from_now = settings.publish_events == "new"
+        publisher = EventPublisher(store, settings.database_url, exchange, from_now=from_now)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(publisher.run(stop), name="event publisher")
+            await node.run(stop, ready)
+
+
+def _event_exchange(settings: Settings) -> EventExchange | None:
+    if settings.publish_events == "off":
+        return None
+    if settings.broker_url is None:
+        raise ConfigurationError(
+            f"{variable('publish_events')} needs RabbitMQ: set {variable('broker_url')} or --broker-url. Where Postgres "
+            "carries the messages there is no exchange: follow the log with eventstore.Subscription or `perdure follow`"
+        )
+    from runtime.transport.rabbitmq_exchange import RabbitMQEventExchange
+
+    return RabbitMQEventExchange(settings.broker_url)
 
 
 async def run_worker(

@@ -20,6 +20,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     database_url: str
     broker_url: str | None = None  # None: Postgres carries the messages, too
     projections_url: str | None = None  # the database of the projections' tables; None: the log's own
+    publish_events: str = "off"  # nodes publish every event to the broker: "off", "new" or "all", see MESSAGES.md
     node_name: str = ""  # empty: made from the host's name and the process id
     partitions: int | None = None  # only for `migrate`; None: keep what the store has, 8 for a new one
     lease_ttl: float = 4.0  # a node beats four times in it; a killed one is missed up to a beat after it
@@ -43,6 +44,10 @@ class Settings(Struct, frozen=True, kw_only=True):
         if self.projections_url is not None:
             _check_url(
                 self.projections_url, ("postgresql", "postgres"), "projections_url", "postgresql://user@host/database"
+            )
+        if self.publish_events not in ("off", "new", "all"):
+            raise ConfigurationError(
+                f"{variable('publish_events')} must be off, new or all, it is {self.publish_events!r}"
             )
         for name in ("lease_ttl", "prefetch", "activations", "idle", "task_concurrency", "sweep_after", "inbox_days"):
             if getattr(self, name) <= 0:

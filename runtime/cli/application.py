@@ -22,6 +22,7 @@ def build() -> typer.Typer:
         dev,
         doctor,
         exporting,
+        follow,
         history,
         instances,
         listing,
@@ -55,6 +56,7 @@ def build() -> typer.Typer:
         history,
         replaying,
         exporting,
+        follow,
         projection,
         quarantine,
     ):

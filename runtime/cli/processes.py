@@ -26,6 +26,10 @@ def register(application: typer.Typer) -> None:
 def node(
     app: AppArgument,
     name: Annotated[str | None, typer.Option(help="The node's name; default: host and process id.")] = None,
+    publish_events: Annotated[
+        str | None,
+        typer.Option(metavar="WHICH", help="Publish every event to RabbitMQ: all, or new ones; default off."),
+    ] = None,
     database_url: DatabaseUrl = None,
     broker_url: BrokerUrl = None,
     data: Data = None,
@@ -37,7 +41,7 @@ def node(
     from runtime.cli.loading import load_app
 
     configure_logs(log_level, json=log_json)
-    settings = Servers(database_url, broker_url, data).settings(node_name=name)
+    settings = Servers(database_url, broker_url, data).settings(node_name=name, publish_events=publish_events)
     loaded = load_app(app)
 
     async def work(stop: asyncio.Event) -> None:

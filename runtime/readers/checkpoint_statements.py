@@ -5,6 +5,13 @@ ADD = """
 INSERT INTO perdure.checkpoints (reader, partition) SELECT $1::text, unnest($2::int[]) ON CONFLICT DO NOTHING
 """
 
+ADD_AT = """
+-- $1 reader text, $2 partition int[], $3 position int8[]
+INSERT INTO perdure.checkpoints (reader, partition, position)
+SELECT $1::text, p.partition, p.position FROM unnest($2::int[], $3::int8[]) AS p (partition, position)
+ON CONFLICT DO NOTHING
+"""
+
 # A row that is locked has a batch under way: whoever holds it is alive, or its end is about to free it.
 CLAIM = """
 -- $1 reader text, $2 partition int[], $3 owner text, $4 ttl interval

@@ -115,6 +115,12 @@ class Checkpoints:
             rows = await connection.fetch(sql.CLAIM, self._reader, list(partitions), self._owner, self._ttl)
         return {row["partition"]: row["position"] for row in rows}
 
+    async def begin(self, positions: Sequence[int]) -> None:
+        """Begin at these positions, by partition, where there is no checkpoint yet."""
+        connection = await self.connection()
+        with self._checked(connection):
+            await connection.execute(sql.ADD_AT, self._reader, list(range(len(positions))), list(positions))
+
     async def move(self, partition: int, before: int, after: int) -> None:
         """Say that a partition is done up to an offset. Raises `Superseded`, `StoreUnavailable`."""
         connection = await self.connection()

@@ -27,6 +27,7 @@ from eventstore import Batch, EventStore, Position, RecordedEvent, Selection, St
 from runtime.clock import monotonic
 from runtime.errors import PerdureError
 from runtime.readers.checkpoints import Checkpoints, Superseded
+from runtime.transport.port import PublishUnknown, TransportError, TransportUnavailable
 
 TTL = 30.0  # seconds
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds between tries while something is away
@@ -105,7 +106,7 @@ class LogReader(ABC):
 
         Raises:
             Stopped: an event can't be handled; the checkpoint stands before it.
-            Superseded, StoreUnavailable, and other `StoreError`s.
+            Superseded, StoreError, TransportError.
         """
 
     async def prepare(self) -> None:  # noqa: B027 - most have nothing to prepare
@@ -134,10 +135,10 @@ class LogReader(ABC):
                     await self._pause(stop, self._ttl / 3)
             except Superseded as error:
                 log.info("checkpoint lost", reader=self.name, reason=str(error))
-            except StoreUnavailable as error:
-                log.warning("can't read on", reader=self.name, error=str(error))
+            except (StoreUnavailable, TransportUnavailable, PublishUnknown) as error:
+                log.warning("can't go on", reader=self.name, error=str(error))
                 await self._pause(stop, self._growing(_FIRST_PAUSE, _LONGEST_PAUSE))
-            except (Stopped, StoreError) as error:
+            except (Stopped, StoreError, TransportError) as error:
                 log.error("stopped", reader=self.name, error=str(error))
                 await self._tell(error)
                 await self._pause(stop, self._growing(_FIRST_STOPPED, _LONGEST_STOPPED))
@@ -147,7 +148,7 @@ class LogReader(ABC):
         self._failures += 1
         return min(first * 2.0 ** min(self._failures - 1, 30), longest)
 
-    async def _tell(self, error: Stopped | StoreError) -> None:
+    async def _tell(self, error: Exception) -> None:
         partition = error.partition if isinstance(error, Stopped) else None
         try:
             await self.checkpoints.trouble(list(self._positions) if partition is None else [partition], str(error))

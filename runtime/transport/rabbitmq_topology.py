@@ -5,6 +5,7 @@ perdure.commands  direct   key = partition   ──> perdure.commands.<p>   quor
 perdure.ingress   topic    any key           ──> perdure.ingress        quorum
 perdure.tasks     direct   key = task queue  ──> perdure.tasks.<queue>  quorum
 perdure.dead      fanout                     ──> perdure.dead           quorum
+perdure.events    topic    key = Type.EventType ──> whatever consumers outside bind
 (default)                  key = address     ──> a caller's own exclusive queue
 ```
 """
@@ -34,12 +35,14 @@ EXCHANGES: Final[Mapping[Destination, str]] = MappingProxyType(
         Destination.REPLIES: "",
     }
 )
-_EXCHANGE_TYPES: Final[Mapping[Destination, str]] = MappingProxyType(
+EVENTS: Final = "perdure.events"  # not a destination of the port: there is nobody in particular at its other end
+_EXCHANGE_TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        Destination.COMMANDS: "direct",
-        Destination.INGRESS: "topic",
-        Destination.TASKS: "direct",
-        Destination.DEAD: "fanout",
+        EXCHANGES[Destination.COMMANDS]: "direct",
+        EXCHANGES[Destination.INGRESS]: "topic",
+        EXCHANGES[Destination.TASKS]: "direct",
+        EXCHANGES[Destination.DEAD]: "fanout",
+        EVENTS: "topic",
     }
 )
 # Marks the message that tries a new queue; consumers drop it unseen.
@@ -97,8 +100,8 @@ async def declare_topology(connection: Connection, topology: Topology) -> bool:
         TransportUnavailable: a new queue did not take and give its message in time.
     """
     channel = await connection.channel(publisher_confirms=True)
-    for destination in _EXCHANGE_TYPES:
-        if (trouble := await _declare_exchange(channel, destination)) is not None:
+    for exchange in _EXCHANGE_TYPES:
+        if (trouble := await _declare_exchange(channel, exchange)) is not None:
             raise TransportError(trouble)
     new = []
     for queue in queue_specs(topology):
@@ -116,14 +119,14 @@ async def declare_topology(connection: Connection, topology: Topology) -> bool:
 async def check_topology(connection: Connection, topology: Topology) -> list[str]:
     """Say what is missing or different, a line each. Bindings can't be read over AMQP; declaring renews them."""
     lines = []
-    for destination in _EXCHANGE_TYPES:
+    for exchange in _EXCHANGE_TYPES:
         channel = await connection.channel(publisher_confirms=False)
         try:
-            await channel.exchange_declare(EXCHANGES[destination], passive=True)
+            await channel.exchange_declare(exchange, passive=True)
         except ChannelNotFoundEntity:
-            lines.append(f"exchange {EXCHANGES[destination]!r} is missing")
+            lines.append(f"exchange {exchange!r} is missing")
             continue
-        if (trouble := await _declare_exchange(channel, destination)) is not None:
+        if (trouble := await _declare_exchange(channel, exchange)) is not None:
             lines.append(trouble)
     for queue in queue_specs(topology):
         if await _is_missing(connection, queue):
@@ -152,8 +155,8 @@ async def _is_missing(connection: Connection, queue: QueueSpec) -> bool:
     return False
 
 
-async def _declare_exchange(channel: AbstractChannel, destination: Destination) -> str | None:
-    name, type = EXCHANGES[destination], _EXCHANGE_TYPES[destination]
+async def _declare_exchange(channel: AbstractChannel, name: str) -> str | None:
+    type = _EXCHANGE_TYPES[name]
     try:
         await channel.exchange_declare(name, exchange_type=type, durable=True)
     except ChannelPreconditionFailed as error:

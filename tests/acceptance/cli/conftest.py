@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from msgspec import Struct
@@ -72,7 +72,9 @@ class CommandLine:
         return Finished(done.returncode, done.stdout, done.stderr)
 
     @contextmanager
-    def running(self, *arguments: str, number: signal.Signals = signal.SIGTERM) -> Iterator[subprocess.Popen[bytes]]:
+    def running(
+        self, *arguments: str, number: signal.Signals = signal.SIGTERM, stdout: IO[bytes] | None = None
+    ) -> Iterator[subprocess.Popen[bytes]]:
         """Run a long-lived command: the block begins when it says that it is ready, and ends it with a signal."""
         with ExitStack() as stack:
             channel = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
@@ -86,8 +88,8 @@ class CommandLine:
                     cwd=self.folder,
                     env={**self.environment, "NOTIFY_SOCKET": address},
                     stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
+                    stdout=stdout or log,
+                    stderr=log,
                 )
             )
             try:
