@@ -131,7 +131,8 @@ class Replay:
             raise self._differs(version, fact.title(), f"first {_asks_for(self.owed[0])}")
         self._fact_at, self._runs = version, 0
         heard = fact
-        if recorded.schema != 1 or program.kind.upcasters is not None:
+        # A start is of the version that it names, which need not be the newest.
+        if recorded.schema != 1 or program.kind.upcasters is not None or type(fact) is RunStarted:
             heard = self._lifted(fact, recorded.schema, version)
         program.loop.advance_to(recorded.recorded_at)
         if isinstance(fact, _OUTCOMES) and fact.name is not None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from msgspec import Struct
 
-from actors import Actor, App, DefinitionError, Nondeterminism, UnknownType, Workflow, command, query
+from actors import Actor, App, DefinitionError, Nondeterminism, UnknownType, UpcastInput, Workflow, command, query
 from actors.definition import WorkflowType
 from actors.execution import Execution
 from actors.journal import ErrorInfo
@@ -212,3 +212,19 @@ def test_facts_of_a_parked_instance_are_told_from_repetition() -> None:
     stage.done(1, 8)
     again = stage.execution.task_failed(1, ErrorInfo("ValueError", "late"), 1, stage.now)
     assert (again.events, isinstance(stage.journal[-1], Recorded)) == ([], True)
+
+
+def test_the_upcasters_of_the_version_it_was_started_with_read_its_start() -> None:
+    """The newest version's are for its own instances."""
+
+    class Upcasting(Workflow, name="Order", version=1):
+        upcasters: ClassVar[Any] = (UpcastInput("run", 1, lambda old: {"number": old["n"]}),)
+
+        async def run(self, number: int) -> int:
+            return await double(number)
+
+    stage = Stage(OrderV1, ALL)
+    stage.start(n=4)
+    stage.execution = both(stage, with_all(Upcasting, Order))
+    stage.done(1, 8)
+    assert stage.result == 8
