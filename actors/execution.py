@@ -210,7 +210,7 @@ class Execution:
 
     def resume(self, at: float) -> Turn:
         """Record that a stuck instance goes on, with the decisions that it owes. Call it after a good `replay`."""
-        if self.broken is not None or not self.ledger.stuck:
+        if self.broken is not None or not self.ledger.stuck or self.outcome is not None:
             return Turn()
         turn = Turn(resumed=True)
         self.program.loop.advance(at)

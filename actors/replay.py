@@ -105,7 +105,7 @@ class Replay:
             program.cleared.clear()  # nobody hears of what a replay did besides deciding
             program.given_up.clear()
             program.new_local_calls.clear()
-        if self.owed and not ledger.stuck:
+        if self.owed and not ledger.stuck and ledger.terminated is None:
             self._end(self._differs(ledger.version + 1, "nothing more", _asks_for(self.owed[0])))
 
     @property

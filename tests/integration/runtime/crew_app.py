@@ -104,6 +104,36 @@ class Family(Workflow):
         return [f"{end.type} {end.details}" if isinstance(end, ChildFailed) else end[0] for end in ended]
 
 
+@task(timeout=600)
+async def voyage(name: str) -> None:
+    """Takes for ever, and says so when it is told to stop."""
+    try:
+        await asyncio.sleep(500)
+    except asyncio.CancelledError:
+        await _effect(f"{name} turned back")
+        raise
+
+
+class Sailing(Workflow):
+    """A leaf of a tree: a long task, and clean-up with one of its own."""
+
+    async def run(self, name: str) -> None:
+        try:
+            await voyage(name)
+        except asyncio.CancelledError:
+            await invoice(f"refund of {name}")
+            raise
+
+
+class Fleet(Workflow):
+    """A tree: ships below a fleet, fleets below a fleet."""
+
+    async def run(self, ships: int, fleets: int = 0) -> None:
+        below = [self.start_child(Fleet, f"{self.id}-{n}", ships) for n in range(fleets)]
+        below += [self.start_child(Sailing, f"{self.id}-s{n}", f"{self.id}-s{n}") for n in range(ships)]
+        await asyncio.gather(*below)
+
+
 class Deposited(Struct):
     amount: int
 
@@ -133,7 +163,7 @@ class Account(Actor):
         return self.state.value
 
 
-APP = App(actors=[Order, Account, Family, Stamped], tasks=[reserve, invoice, message, stamp])
+APP = App(actors=[Order, Account, Family, Stamped, Fleet, Sailing], tasks=[reserve, invoice, message, stamp, voyage])
 
 
 def result_of(item: str) -> list[str]:

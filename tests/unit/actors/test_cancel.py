@@ -372,3 +372,19 @@ def test_terminate_ends_a_stuck_run() -> None:
         assert turn.finished is not None
         assert stage.types[-2:] == ["Stuck", "RunTerminated"]
         assert stage.execution.stick().events == []
+
+
+def test_a_stuck_run_that_was_terminated_stays_so_when_the_code_is_mended() -> None:
+    """What it owed is owed to nobody."""
+
+    class Mended(Plan, name="Plan"):
+        async def mistaken(self) -> str:
+            return await work("mended")
+
+    with Play("mistaken") as stage:
+        stage.cancel()
+        stage.keep(stage.execution.terminate("t", ""))
+        stage.reload(Mended, TASKS)
+        assert stage.execution.resume(stage.now).events == []
+        assert stage.execution.outcome is not None
+        assert stage.execution.outcome.status == "terminated"
