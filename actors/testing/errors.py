@@ -15,11 +15,23 @@ CommandRefused            a command that can't be taken: no such instance, ended
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 
 class StoryFailed(AssertionError):
     """The story can't go on as the test tells it."""
+
+
+_OURS = Path(__file__).resolve().parents[1]
+
+
+def in_users_code(error: BaseException) -> BaseException:
+    """Give an exception with a traceback that begins in the user's code, and not in the model that called it."""
+    trace = error.__traceback__
+    while trace is not None and Path(trace.tb_frame.f_code.co_filename).is_relative_to(_OURS):
+        trace = trace.tb_next
+    return error if trace is None else error.with_traceback(trace)
 
 
 class InstanceStuck(StoryFailed):

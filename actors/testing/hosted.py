@@ -14,7 +14,7 @@ from actors.definition import ActorType, WorkflowType
 from actors.errors import Bug, Failure, InvalidInput, Nondeterminism, SnapshotRefused
 from actors.failures import error_info
 from actors.journal import Caller, ErrorInfo
-from actors.testing.errors import CommandFailed, CommandRefused, InstanceStuck, StoryFailed
+from actors.testing.errors import CommandFailed, CommandRefused, InstanceStuck, StoryFailed, in_users_code
 from actors.testing.json_check import JsonCheck
 from actors.testing.mail import (
     CancelRun,
@@ -283,7 +283,7 @@ class HostedActor(Hosted):
         try:
             return self.entity.command(mail.id, mail.name, mail.input, at)
         except Bug as bug:
-            raise InstanceStuck(str(bug)) from bug.__cause__ or bug
+            raise InstanceStuck(str(bug)) from in_users_code(bug.__cause__ or bug)
 
     def commit(self, mail: Mail, turn: Turn, at: float) -> None:
         """See `Hosted`."""
@@ -336,4 +336,4 @@ def _judging(stream: str, mail: Command) -> Iterator[None]:
         info = error_info(refused)
         raise CommandFailed(f"{mail.name} of {stream}", info.type, info.message, info.details_value()) from refused
     except Bug as bug:
-        raise StoryFailed(str(bug)) from bug.__cause__ or bug
+        raise StoryFailed(str(bug)) from in_users_code(bug.__cause__ or bug)

@@ -224,7 +224,10 @@ class Instance:
     def history(self) -> bytes:
         """Give its journal as a history file, for `assert_replays` and `perdure replay`: write it where tests find it."""
         journal = self._world.hosted(self.stream).journal
-        events = [PastEvent(version=e.version, type=e.type, data=e.data, recorded_at=e.recorded_at) for e in journal]
+        events = [
+            PastEvent(version=e.version, type=e.type, data=e.data, recorded_at=e.recorded_at, schema=e.schema)
+            for e in journal
+        ]
         return b"".join(write_history(self.stream, events, status=self.status))
 
     # -- inside -------------------------------------------------------------------------------------------

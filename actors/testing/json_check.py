@@ -6,8 +6,7 @@ base stands, a tuple in `Any`: each is another value to whoever reads it, on ano
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import UNSET
@@ -37,11 +36,13 @@ def assert_survives_json(value: object, type: Any = UNSET) -> None:
 
 
 class JsonCheck:
-    """Looks at what goes through the signatures of one app while it is `watching`; `found` holds what was not kept."""
+    """Looks at what goes through the signatures of one app while it is `watching`; `found` holds what was not
+    kept, `owners` who has which signature, and what stands in for it.
+    """
 
     def __init__(self, app: App) -> None:
         self.found: list[str] = []
-        self._owners: list[tuple[Any, str, Signature]] = []
+        self.owners: list[tuple[Any, str, Signature]] = []
         for task in app.tasks.values():
             self._watch(task, "signature", f"task {task.name}")
         for kind in app.types.values():
@@ -50,21 +51,9 @@ class JsonCheck:
             if isinstance(kind, WorkflowType):
                 self._watch(kind, "run_signature", kind.run_signature.owner)
 
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Look at every encoding in the block; raises `NotPreserved` at its end."""
-        __tracebackhide__ = True
-        kept = [(owner, name, getattr(owner, name)) for owner, name, _ in self._owners]
-        for owner, name, watched in self._owners:
-            setattr(owner, name, watched)
-        try:
-            yield
-        finally:
-            for owner, name, signature in kept:
-                setattr(owner, name, signature)
-        if self.found:
-            found, self.found = self.found, []
-            raise NotPreserved("\n".join(dict.fromkeys(found)))
+    def watching(self) -> _Watching:
+        """Look at every encoding in a block; `NotPreserved` is raised at its end."""
+        return _Watching(self)
 
     def event(self, kind: ActorType, event: object) -> None:
         """Look at an event that is emitted."""
@@ -89,7 +78,28 @@ class JsonCheck:
             self.found.append(found)
 
     def _watch(self, owner: Any, name: str, title: str) -> None:
-        self._owners.append((owner, name, _WatchedSignature(getattr(owner, name), title, self)))
+        self.owners.append((owner, name, _WatchedSignature(getattr(owner, name), title, self)))
+
+
+class _Watching:
+    """A block in which the app's signatures are watched. A class, so that no frame of its own stands in a traceback."""
+
+    def __init__(self, check: JsonCheck) -> None:
+        self._check = check
+        self._kept: list[tuple[Any, str, Signature]] = []
+
+    def __enter__(self) -> None:
+        self._kept = [(owner, name, getattr(owner, name)) for owner, name, _ in self._check.owners]
+        for owner, name, watched in self._check.owners:
+            setattr(owner, name, watched)
+
+    def __exit__(self, *_: object) -> None:
+        __tracebackhide__ = True
+        for owner, name, signature in self._kept:
+            setattr(owner, name, signature)
+        found, self._check.found = self._check.found, []
+        if found:
+            raise NotPreserved("\n".join(dict.fromkeys(found)))
 
 
 class _WatchedSignature(Signature):

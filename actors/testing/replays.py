@@ -9,7 +9,7 @@ from actors.definition import WorkflowType
 from actors.errors import Bug, HistoryRefused, Nondeterminism, UnknownName
 from actors.failures import describe
 from actors.history import SUFFIX, History, read_history
-from actors.testing.errors import ReplayDiffers
+from actors.testing.errors import ReplayDiffers, in_users_code
 from actors.testing.watched import WatchedEntity, WatchedExecution
 
 
@@ -52,7 +52,8 @@ def replay_history(app: App, history: History, name: str) -> None:
     try:
         WatchedEntity(kind, history.stream).replay(history.events)
     except (Nondeterminism, Bug) as error:
-        raise _differs(name, error, error.__cause__ or error) from error.__cause__ or error
+        cause = in_users_code(error.__cause__ or error)
+        raise _differs(name, error, cause) from cause
 
 
 def _replay_workflow(execution: WatchedExecution, history: History, name: str) -> None:

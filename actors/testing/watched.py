@@ -12,6 +12,7 @@ from actors.definition import ActorType, WorkflowType
 from actors.entity import Entity
 from actors.errors import Bug, Nondeterminism
 from actors.execution import Execution
+from actors.testing.errors import in_users_code
 from actors.turn import NewRecord
 
 
@@ -73,5 +74,5 @@ class WatchedExecution(Execution):
         self.trouble: BaseException | None = None
 
     def _break(self, error: Nondeterminism | Bug) -> None:
-        self.trouble = error.__cause__ if isinstance(error, Bug) and error.__cause__ is not None else error
+        self.trouble = in_users_code(error.__cause__ or error)
         super()._break(error)

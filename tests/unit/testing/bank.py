@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 from msgspec import Struct
 
-from actors import Actor, Failure, Rejected, command, event, query
+from actors import Actor, Failure, Rejected, Renamed, Upcast, command, event, query
 
 
 class Balance(Struct):
@@ -89,3 +89,26 @@ class Touched(Struct):
 
 class Unknown(Struct):
     pass
+
+
+class Weighed(Struct):
+    grams: int
+
+
+class Weights(Struct):
+    grams: int = 0
+
+
+class Scales(Actor):
+    """Its events have changed their form: kilograms became grams."""
+
+    state: Weights
+    upcasters: ClassVar = [Upcast(Weighed, 1, lambda old: {"grams": old["kg"] * 1000}), Renamed("Put", Weighed)]
+
+    @command
+    def weigh(self, grams: int) -> None:
+        self.emit(Weighed(grams))
+
+    @event
+    def weighed(self, e: Weighed) -> None:
+        self.state.grams += e.grams

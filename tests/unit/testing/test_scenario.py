@@ -8,7 +8,18 @@ import pytest
 
 from actors import Bug, DefinitionError, InvalidArguments, PayloadRefused, UnknownName, Workflow
 from actors.testing import scenario
-from tests.unit.testing.bank import Account, Balance, Careless, Deposited, Frozen, Unknown, Withdrawn
+from tests.unit.testing.bank import (
+    Account,
+    Balance,
+    Careless,
+    Deposited,
+    Frozen,
+    Scales,
+    Unknown,
+    Weighed,
+    Weights,
+    Withdrawn,
+)
 
 D = Decimal
 
@@ -134,3 +145,12 @@ def test_a_workflow_has_another_test() -> None:
 
     with pytest.raises(DefinitionError, match="WorkflowTest"):
         scenario(Order)  # type: ignore[arg-type]  # on purpose
+
+
+def test_events_of_an_older_form() -> None:
+    """Are read by upcasters; given events and emitted ones are of today's form."""
+    story = scenario(Scales).given_recorded("Put", {"kg": 2}).given(Weighed(5)).when("weigh", 1)
+    story.then(Weighed(1), state=Weights(2006))
+    assert story.events == [Weighed(2000), Weighed(5), Weighed(1)]
+    with pytest.raises(Bug, match="KeyError"):
+        scenario(Scales).given_recorded("Weighed", {"stones": 2})
