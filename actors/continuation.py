@@ -21,6 +21,8 @@ from actors.journal import (
     ChildStarted,
     CommandReceived,
     CommandSent,
+    PromiseRejected,
+    PromiseResolved,
     RunContinued,
     RunStarted,
     decode_event,
@@ -54,6 +56,8 @@ class KeptRun(Struct, gc=False):
     attributes: dict[str, Attribute] | None = None
     schema: int = 1  # of the RunContinued
     schemas: dict[str, int] = {}  # of the commands, where it is not 1
+    resolved: list[PromiseResolved] = []  # promises are the instance's: what settled one holds for all of its runs
+    rejected: list[PromiseRejected] = []
 
     def ledger(self) -> Ledger:
         """Make the ledger as it was right after the `RunContinued`."""
@@ -64,6 +68,7 @@ class KeptRun(Struct, gc=False):
         ledger.attributes, ledger.schemas = self.attributes, dict(self.schemas)
         ledger.sent = {sent.command: sent for sent in self.sent}
         ledger.children = {started.child: started for started in self.children}
+        ledger.promises = {settled.name: settled for settled in (*self.resolved, *self.rejected)}
         return ledger
 
 
@@ -76,6 +81,8 @@ def kept_run(ledger: Ledger, continued: RunContinued, at: float, schema: int) ->
     return KeptRun(
         ledger.version, at, ledger.run, ledger.start, continued, commands, children, sent, ledger.cancel,
         ledger.attributes, schema, dict(ledger.schemas),
+        [each for each in ledger.promises.values() if isinstance(each, PromiseResolved)],
+        [each for each in ledger.promises.values() if isinstance(each, PromiseRejected)],
     )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ Failure                    base of an application's own declared failures
 │   ├── ChildCancelled     it was cancelled
 │   └── ChildTerminated    it was terminated
 ├── CallFailed             a command that one actor gave another has failed, or was refused
+├── PromiseFailed          a promise was rejected, or resolved with a value that does not fit
 └── RunFailed              a workflow that a client awaited has failed
     ├── RunCancelled       it was cancelled
     └── RunTerminated      it was terminated
@@ -165,6 +166,17 @@ class CallFailed(Failure):
     def __init__(self, actor: str, command: str, type: str, message: str, details: Any = None) -> None:
         super().__init__(f"{command} of {actor} failed: {type}: {message}", details)
         self.actor, self.command, self.type = actor, command, type
+
+
+class PromiseFailed(Failure):
+    """A promise was rejected; `type` names the failure, `promise` the promise.
+
+    With the type `InvalidValue` it was resolved, before the code waited for it, with a value that does not fit.
+    """
+
+    def __init__(self, promise: str, type: str, message: str, details: Any = None) -> None:
+        super().__init__(f"promise {promise} failed: {type}: {message}", details)
+        self.promise, self.type = promise, type
 
 
 class RunFailed(Failure):

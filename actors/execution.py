@@ -37,6 +37,8 @@ from actors.journal import (
     ErrorInfo,
     Fact,
     JournalEvent,
+    PromiseRejected,
+    PromiseResolved,
     Resumed,
     RunContinued,
     RunStarted,
@@ -192,6 +194,17 @@ class Execution:
         if sent is None or sent.stream != stream or self.outcome is not None:
             return Turn()
         return self._take(CommandAnswered(command, outcome.result or Raw(b"null"), outcome.error), at)
+
+    def check_promise(self, fact: PromiseResolved | PromiseRejected) -> None:
+        """See that a promise's value fits what the code waits for, as far as that is known; raises `InvalidArguments`."""
+        if self.broken is None and isinstance(fact, PromiseResolved):
+            self.program.promises.check(fact.name, fact.result)
+
+    def settle_promise(self, fact: PromiseResolved | PromiseRejected, at: float) -> Turn:
+        """Take what settles a promise; an empty turn when another one did, or when the run has ended."""
+        if self.outcome is not None or fact.name in self.ledger.promises:
+            return Turn()
+        return self._take(fact, at)
 
     def timer_fired(self, number: int, at: float) -> Turn:
         """Take a timer that came due; an empty turn when nobody waits for it any more."""
@@ -349,6 +362,8 @@ class Execution:
         ledger = self.ledger
         self.program = program = Program(self.kind, self.stream, ledger.run, continued.asked)
         program.replaying, program.precedents = precedents is not None, precedents
+        for settled in ledger.promises.values():
+            program.promises.settle(settled)
         if runs > MOST_RUNS:
             raise Bug(f"{self.stream} has continued as new {MOST_RUNS} times without ever waiting for anything")
         program.loop.advance(at)

@@ -15,6 +15,7 @@ from actors.errors import (
     ChildTerminated,
     Failure,
     PayloadRefused,
+    PromiseFailed,
     TaskError,
 )
 from actors.journal import ErrorInfo
@@ -26,7 +27,8 @@ MAX_FRAMES = 30
 def error_info(error: BaseException) -> ErrorInfo:
     """Describe an exception. A declared failure carries its details; any other one says where it was raised."""
     if isinstance(error, Failure):
-        type_name = error.type if isinstance(error, TaskError | ChildFailed | CallFailed) else type(error).__name__
+        of_others = isinstance(error, TaskError | ChildFailed | CallFailed | PromiseFailed)
+        type_name = str(getattr(error, "type", "")) if of_others else type(error).__name__
         return ErrorInfo(type_name, _message(error), _details(error.details))
     return ErrorInfo(type(error).__name__, _message(error), trace=_trace(error))
 

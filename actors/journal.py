@@ -203,6 +203,28 @@ class CommandAnswered(Fact):
         return f"CommandAnswered(#{self.command}{'' if self.error is None else f': {self.error.type}'})"
 
 
+class PromiseResolved(Fact):
+    """Somebody outside gave a promise its value: the request with the id `by`."""
+
+    name: str
+    result: Raw
+    by: str
+
+    def title(self) -> str:
+        return f"PromiseResolved({self.name})"
+
+
+class PromiseRejected(Fact):
+    """Somebody outside settled a promise with a failure: the request with the id `by`."""
+
+    name: str
+    error: ErrorInfo
+    by: str
+
+    def title(self) -> str:
+        return f"PromiseRejected({self.name}: {self.error.type})"
+
+
 class Stuck(Fact):
     """The code could not go on because of a mistake in it. Facts are still recorded; no decisions are."""
 
@@ -393,6 +415,7 @@ _EVENTS: tuple[type[JournalEvent], ...] = (
     CancelRequested, RunTerminated, RunCancelled, RunContinued, CommandSent, CommandAnswered,
     ChildCancelRequested,
     AttributesSet,
+    PromiseResolved, PromiseRejected,
 )  # fmt: skip
 _DECODERS: dict[str, Callable[[bytes | Raw], JournalEvent]] = {
     event.__name__: plain_decoder(event) for event in _EVENTS

@@ -24,6 +24,8 @@ from actors.journal import (
     CommandSent,
     JournalEvent,
     Patched,
+    PromiseRejected,
+    PromiseResolved,
     Resumed,
     RunCancelled,
     RunCompleted,
@@ -75,6 +77,7 @@ class Ledger:
         "commands",
         "ended",
         "outcome",
+        "promises",
         "run",
         "schemas",
         "sent",
@@ -99,6 +102,7 @@ class Ledger:
         self.sent: dict[int, CommandSent] = {}  # to others, whose answer is still to come, as with children
         self.commands: dict[str, TakenCommand] = {}  # by command id
         self.attributes: dict[str, Attribute] | None = None  # None: never had any
+        self.promises: dict[str, PromiseResolved | PromiseRejected] = {}  # the first that settled each, by name
         self.cancel: CancelRequested | None = None  # the first, and the only one that counts
         self.terminated: RunTerminated | None = None
         self.schemas: dict[str, int] = {}  # of commands, by id, that were recorded in another form than the first
@@ -219,6 +223,10 @@ def _run_terminated(ledger: Ledger, event: RunTerminated) -> None:
     ledger.outcome = Outcome(error=terminated(event.reason), ended=TERMINATED)
 
 
+def _promise_settled(ledger: Ledger, event: PromiseResolved | PromiseRejected) -> None:
+    ledger.promises.setdefault(event.name, event)
+
+
 def _stuck(ledger: Ledger, event: Stuck) -> None:
     ledger.stuck, ledger.stuck_by = True, event.error.type
 
@@ -250,6 +258,8 @@ _TAKE: dict[type[JournalEvent], Callable[[Ledger, Any], None]] = {
     CancelRequested: _cancel_requested,
     RunCancelled: _run_cancelled,
     RunTerminated: _run_terminated,
+    PromiseResolved: _promise_settled,
+    PromiseRejected: _promise_settled,
     Stuck: _stuck,
     Resumed: _resumed,
     AttributesSet: _attributes_set,

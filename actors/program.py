@@ -37,6 +37,8 @@ from actors.journal import (
     JournalEvent,
     OnClose,
     Patched,
+    PromiseRejected,
+    PromiseResolved,
     RunCancelled,
     RunCompleted,
     RunContinued,
@@ -53,6 +55,7 @@ from actors.journal import (
 from actors.loop import DurableLoop, DurableTimer
 from actors.operation import ChildCall, CommandCall, Operation, TaskCall
 from actors.precedents import Precedents
+from actors.promise import Promises
 from actors.reading import only_reading
 from actors.sending import LastCommands, letter
 from actors.signature import value_type
@@ -70,7 +73,7 @@ class Program:
 
     __slots__ = (
         "_bug", "_cancel", "_closing", "_decisions", "_diverged", "_handlers", "_ordinal", "_patches", "_portable",
-        "_random", "_reading", "_run_outcome", "_run_task", "_said", "asked", "cleared", "continued", "given_up",
+        "_promises", "_random", "_reading", "_run_outcome", "_run_task", "_said", "asked", "cleared", "continued", "given_up",
         "instance", "kind", "local_calls", "logs", "loop", "new_local_calls", "open", "precedents", "replaying", "stream",
         "timers",
     )  # fmt: skip
@@ -104,6 +107,14 @@ class Program:
         self._bug: BaseException | None = None
         self._random: Random | None = None
         self._said: LastCommands | None = None
+        self._promises: Promises | None = None  # made when one is settled or awaited
+
+    @property
+    def promises(self) -> Promises:
+        """The instance's promises."""
+        if self._promises is None:
+            self._promises = Promises()
+        return self._promises
 
     @property
     def random(self) -> Random:
@@ -196,7 +207,8 @@ class Program:
         """Say in words what the code waits for now."""
         operations = [operation.title() for operation in self.open.values()]
         timers = [f"timer #{number}" for number in self.timers]
-        return operations + timers + ["a condition"] * self.loop.conditions
+        promises = [] if self._promises is None else self._promises.titles()
+        return operations + timers + promises + ["a condition"] * self.loop.conditions
 
     def dispose(self) -> None:
         """Drop the coroutines; no user code gets to ask for anything any more."""
@@ -320,6 +332,12 @@ class Program:
         if self.loop.is_closed():
             raise GeneratorExit  # clean-up code of an instance that is being unloaded
         raise ContinueAsNew(Raw(self.kind.run_signature.encode(args, kwargs)))
+
+    async def promise(self, name: str, type: Any) -> Any:
+        """Await a promise; see `actors.Workflow.promise`."""
+        if self.loop.is_closed():
+            raise GeneratorExit  # clean-up code of an instance that is being unloaded
+        return await self.promises.wait(name, type)
 
     def timer_set(self, timer: DurableTimer) -> int:
         """Keep a timer; see `actors.loop.Host`. One that is cancelled within its turn never existed."""
@@ -449,6 +467,9 @@ class Program:
         if (timer := self.timers.pop(fact.timer, None)) is not None:
             self.loop.fire(timer)
 
+    def _promise_settled(self, fact: PromiseResolved | PromiseRejected) -> None:
+        self.promises.settle(fact)
+
     # What the code hears of; the other facts are none of its business.
     _HEAR: ClassVar[dict[type[JournalEvent], Callable[[Program, Any], None]]] = {
         RunStarted: _run_started,
@@ -461,6 +482,8 @@ class Program:
         ChildFailed: _child_failed,
         CancelRequested: _cancel_requested,
         CommandAnswered: _command_answered,
+        PromiseResolved: _promise_settled,
+        PromiseRejected: _promise_settled,
     }
 
     async def _run(self, started: RunStarted | RunContinued) -> None:

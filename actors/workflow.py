@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from random import Random
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, ParamSpec, Protocol, TypeVar, overload
 from uuid import UUID
 
 from actors.journal import OnClose
@@ -56,6 +57,10 @@ class Surroundings(Protocol):
 
     def record(self, make: Callable[[], Any], type: Any) -> Any:
         """Give a value that is made once."""
+        ...
+
+    def promise(self, name: str, type: Any) -> Coroutine[Any, Any, Any]:
+        """Await a promise."""
         ...
 
     def call_child(
@@ -231,6 +236,28 @@ class Workflow(Speaker):
             InvalidArguments: they do not fit `run`.
         """
         self._perdure.continue_as_new(args, kwargs)
+
+    @overload
+    async def promise(self, name: str, type: builtins.type[T]) -> T: ...
+
+    @overload
+    async def promise(self, name: str, type: Any = Any) -> Any: ...
+
+    async def promise(self, name: str, type: Any = Any) -> Any:
+        """Wait for a value that somebody outside gives, by this name: `invoice = await self.promise("invoice", Invoice)`.
+
+        It may be given before anybody waits for it: it is kept. The first one wins, and the others are told which that was.
+        Every wait for the name, at the same time or later, gives the same value. `asyncio.timeout` and the like work as ever.
+
+        Args:
+            name: 1 to 200 printable characters.
+            type: as what the value is read. While the code waits, a value that does not fit is refused to who gives it.
+
+        Raises:
+            PromiseFailed: it was rejected; `.type`, `.message` and `.details` tell why. `.type` is `InvalidValue` when it was
+                given before the code waited for it, and does not fit.
+        """
+        return await self._perdure.promise(name, type)
 
     async def until(self, condition: Callable[[], Any], timeout: float | None = None) -> None:
         """Wait until a condition over the instance's own state holds; it still holds when this returns.

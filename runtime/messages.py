@@ -113,6 +113,15 @@ class Terminate(Addressed, tag="terminate"):
     tree: bool = False
 
 
+class Resolve(Addressed, tag="resolve"):
+    """Settle a workflow's promise: with a `result`, or with an `error`. The first such request counts."""
+
+    name: str
+    command_id: str
+    result: Raw | UnsetType = UNSET
+    error: ErrorInfo | None = None
+
+
 class TaskOutcome(Addressed, tag="outcome"):
     """A worker tells how an attempt of a task ended: `result`, or `error`."""
 
@@ -157,7 +166,17 @@ class CommandOutcome(Addressed, tag="command_outcome"):
 
 
 Inbound = (
-    Start | Send | Ask | AwaitResult | Cancel | Terminate | TaskOutcome | TaskWanted | ChildOutcome | CommandOutcome
+    Start
+    | Send
+    | Ask
+    | AwaitResult
+    | Cancel
+    | Terminate
+    | Resolve
+    | TaskOutcome
+    | TaskWanted
+    | ChildOutcome
+    | CommandOutcome
 )
 
 
@@ -228,7 +247,7 @@ def decode_inbound(body: bytes) -> Inbound:
                 decode_any(message.start)
             if isinstance(message, Start):
                 _check_notes(message)
-        case TaskOutcome() | ChildOutcome() | CommandOutcome():
+        case TaskOutcome() | ChildOutcome() | CommandOutcome() | Resolve():
             if isinstance(message.result, Raw):
                 decode_any(message.result)
             if message.error is not None:

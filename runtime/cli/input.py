@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from msgspec import Raw
 
@@ -14,22 +15,31 @@ def read_input(text: str | None, option: str = "--input") -> Raw:
     Raises:
         CommandLineError: it can't be read, is not JSON, or is neither an object nor a list.
     """
-    from actors.codec import check, decode_any
-    from actors.errors import PayloadRefused
-
     if text is None:
         return Raw(b"{}")
-    data = _data(text, option).strip()
-    try:
-        check(data)
-        value = decode_any(data)
-    except PayloadRefused as error:
-        raise CommandLineError(f"{option} can't be taken: {error}{_hint(text)}") from None
+    raw, value = _read(text, option)
     if not isinstance(value, dict | list):
         raise CommandLineError(
             f'{option} must be an object of arguments by name, for example {{"amount": 10}}; it is {_what(value)}'
         )
-    return Raw(data)
+    return raw
+
+
+def read_value(text: str, what: str = "the value") -> Raw:
+    """Read any JSON value, likewise; raises `CommandLineError`."""
+    return _read(text, what)[0]
+
+
+def _read(text: str, option: str) -> tuple[Raw, Any]:
+    from actors.codec import check, decode_any
+    from actors.errors import PayloadRefused
+
+    data = _data(text, option).strip()
+    try:
+        check(data)
+        return Raw(data), decode_any(data)
+    except PayloadRefused as error:
+        raise CommandLineError(f"{option} can't be taken: {error}{_hint(text)}") from None
 
 
 def _data(text: str, option: str) -> bytes:

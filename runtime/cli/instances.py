@@ -61,7 +61,7 @@ def start(
         )
 
     servers = Servers(database_url, broker_url, data)
-    created = _with_client(servers, work)
+    created = with_client(servers, work)
     if wait:
         _print_result(servers, target, timeout, json=json)
     elif json:
@@ -138,11 +138,11 @@ def send(
 
     servers = Servers(database_url, broker_url, data)
     if no_wait or accepted or later is not None:
-        _with_client(servers, publish if no_wait else submit)
+        with_client(servers, publish if no_wait else submit)
         if not json:
             console().print(f"sent {command} to {target}" if no_wait else f"{target} accepted {command}")
     else:
-        _print_value(_with_client(servers, call), json=json, silent=f"{target} took {command}")
+        _print_value(with_client(servers, call), json=json, silent=f"{target} took {command}")
 
 
 def query(
@@ -162,7 +162,7 @@ def query(
     async def work(client: Client) -> Any:
         return await client.query(type_, id_, name, input=arguments, timeout=timeout)
 
-    _print_value(_with_client(Servers(database_url, broker_url, data), work), json=json)
+    _print_value(with_client(Servers(database_url, broker_url, data), work), json=json)
 
 
 def result(
@@ -194,7 +194,7 @@ def cancel(
     async def work(client: Client) -> bool:
         return await client.cancel(type_, id_, reason, command_id=command_id, timeout=timeout)
 
-    requested = _with_client(Servers(database_url, broker_url, data), work)
+    requested = with_client(Servers(database_url, broker_url, data), work)
     if json:
         print_json({"stream": target, "requested": requested})
     else:
@@ -218,7 +218,7 @@ def terminate(
     async def work(client: Client) -> bool:
         return await client.terminate(type_, id_, reason, tree=tree, command_id=command_id, timeout=timeout)
 
-    terminated = _with_client(Servers(database_url, broker_url, data), work)
+    terminated = with_client(Servers(database_url, broker_url, data), work)
     if json:
         print_json({"stream": target, "terminated": terminated})
     else:
@@ -234,7 +234,7 @@ def _print_result(servers: Servers, target: str, timeout: float, *, json: bool) 
         return await client.result(type_, id_, timeout=timeout or None)
 
     try:
-        value = _with_client(servers, work)
+        value = with_client(servers, work)
     except RunFailed as failed:
         if json:
             print_json({"status": _STATUS.get(type(failed).__name__, "failed"), "error": _error(failed)})
@@ -260,7 +260,8 @@ def _print_value(value: Any, *, json: bool, silent: str | None = None) -> None:
         console().print_json(data=plain(value), indent=2)
 
 
-def _with_client(servers: Servers, work: Callable[[Client], Awaitable[Any]]) -> Any:
+def with_client(servers: Servers, work: Callable[[Client], Awaitable[Any]]) -> Any:
+    """Do something with a client."""
     from runtime.assembly import connect
 
     settings = servers.settings()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -31,6 +32,15 @@ class Terminated(msgspec.Struct):
     terminated: bool
 
 
+class Resolution(msgspec.Struct):
+    """What answers who settles a promise: whether that did it, else what did before: `result`, or `error`."""
+
+    resolved: bool
+    result: Any = None
+    error: ErrorInfo | None = None
+
+
+decode_resolution: Callable[[Raw], Resolution] = decoder(Resolution)
 decode_requested: Callable[[Raw], Requested] = decoder(Requested)
 decode_terminated: Callable[[Raw], Terminated] = decoder(Terminated)
 decode_created: Callable[[Raw], Created] = decoder(Created)

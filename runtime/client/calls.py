@@ -12,10 +12,22 @@ from actors import Actor, InvalidInput, UnknownName, Workflow
 from actors.attributes import Attribute, checked
 from actors.codec import decode_any, encode
 from actors.definition import ActorType, WorkflowType
+from actors.journal import ErrorInfo
 from actors.names import stream_name
 from actors.signature import Signature
 from runtime.errors import CommandInvalid
-from runtime.messages import Ask, AwaitResult, Cancel, Inbound, ReplyWhen, Send, Start, Terminate, encode_message
+from runtime.messages import (
+    Ask,
+    AwaitResult,
+    Cancel,
+    Inbound,
+    ReplyWhen,
+    Resolve,
+    Send,
+    Start,
+    Terminate,
+    encode_message,
+)
 
 Address = type[Actor] | type[Workflow] | str
 
@@ -129,6 +141,17 @@ class Calls:
         name = type_name(type)
         stream_name(name, id)
         return Terminate(type=name, id=id, command_id=command_id or self._new_id(), reason=reason, tree=tree)
+
+    def resolve(
+        self, type: Address, id: str, promise: str, result: Any, error: ErrorInfo | None, command_id: str | None
+    ) -> Resolve:
+        """Make what settles a workflow's promise: with an error if there is one."""
+        name = type_name(type)
+        stream_name(name, id)
+        message = Resolve(type=name, id=id, name=promise, command_id=command_id or self._new_id(), error=error)
+        if error is None:
+            message.result = self._input(None, (), {}, result) if result is not None else Raw(b"null")
+        return message
 
     def signature(self, type: Address, kind: str, name: str) -> Signature | None:
         """Find a handler's types, where a class is given; raises `CommandInvalid` for an unknown one."""

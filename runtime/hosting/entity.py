@@ -32,6 +32,7 @@ from runtime.messages import (
     ChildOutcome,
     CommandOutcome,
     Reply,
+    Resolve,
     Send,
     Start,
     Status,
@@ -131,7 +132,7 @@ class EntityBehaviour:
                 return self._command(item, content) if caller is None else self._call(item, content, caller)
             case Ask():
                 return self._ask(item, content)
-            case Start() | AwaitResult() | Cancel() | Terminate():
+            case Start() | AwaitResult() | Cancel() | Terminate() | Resolve():
                 note = ErrorInfo(
                     "InvalidInput",
                     f"{self._kind.name} is an actor: it is not started and has no result; send it a command",

@@ -46,6 +46,7 @@ from runtime.messages import (
     CommandOutcome,
     Inbound,
     Reply,
+    Resolve,
     Send,
     Start,
     Status,
@@ -443,7 +444,7 @@ def _check_ids(content: Inbound) -> None:
         return  # what a stream's name is made into may be longer than what people choose
     if isinstance(content, TaskOutcome | ChildOutcome | CommandOutcome):
         return
-    if isinstance(content, Send | Start | Cancel | Terminate):
+    if isinstance(content, Send | Start | Cancel | Terminate | Resolve):
         _check_id("command_id", content.command_id)
     _check_id("correlation_id", content.correlation_id)
 

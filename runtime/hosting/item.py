@@ -17,6 +17,7 @@ from runtime.messages import (
     ChildOutcome,
     CommandOutcome,
     Reply,
+    Resolve,
     Send,
     Start,
     TaskOutcome,
@@ -52,6 +53,7 @@ Content = (
     | AwaitResult
     | Cancel
     | Terminate
+    | Resolve
     | TaskOutcome
     | ChildOutcome
     | CommandOutcome

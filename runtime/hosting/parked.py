@@ -29,6 +29,7 @@ from runtime.messages import (
     ChildOutcome,
     CommandOutcome,
     Reply,
+    Resolve,
     Send,
     Start,
     Status,
@@ -100,7 +101,7 @@ class ParkedActor:
                 return self._call(content, caller)
             case Send(scheduled=True):
                 return Step()  # its row says it again
-            case Start() | Send() | Ask() | AwaitResult() | Cancel() | Terminate():
+            case Start() | Send() | Ask() | AwaitResult() | Cancel() | Terminate() | Resolve():
                 return refusal(item, self._reply())
             case TaskOutcome() | ChildOutcome() | CommandOutcome() | TimerDue() | LocalDone() | Wake():
                 return Step()

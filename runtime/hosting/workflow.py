@@ -30,6 +30,7 @@ from runtime.hosting.former_runs import FormerRuns
 from runtime.hosting.ground import Ground, answers, fingerprint, refusal, storable
 from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
 from runtime.hosting.parked import PARKED
+from runtime.hosting.promises import settle as settle_promise
 from runtime.hosting.replies import (
     ACCEPTED,
     NULL,
@@ -50,6 +51,7 @@ from runtime.messages import (
     CommandOutcome,
     Reply,
     ReplyWhen,
+    Resolve,
     Send,
     Start,
     Status,
@@ -159,7 +161,7 @@ class WorkflowBehaviour:
             case _:
                 return self._asked(item, content)
 
-    def _asked(self, item: Item, content: Start | Send | Ask | AwaitResult | Cancel | Terminate) -> Step:
+    def _asked(self, item: Item, content: Start | Send | Ask | AwaitResult | Cancel | Terminate | Resolve) -> Step:
         match content:
             case Start():
                 return self._start(item, content)
@@ -171,6 +173,8 @@ class WorkflowBehaviour:
                 return self._await(item)
             case Cancel() | Terminate():
                 return self._end(item, content)
+            case Resolve():
+                return self._resolve(item, content)
             case _:
                 assert_never(content)
 
@@ -421,6 +425,17 @@ class WorkflowBehaviour:
             return self._not_found(item)
         now = self._ground.clock.now()
         turn, reply = request_end(self.stream, self._execution, message, now.timestamp())
+        step = self._step(turn, now, message.command_id)
+        step.replies += answers(item, reply)
+        return step
+
+    def _resolve(self, item: Item, message: Resolve) -> Step:
+        if self._execution.ledger.start is None:
+            return self._not_found(item)
+        now = self._ground.clock.now()
+        turn, reply = settle_promise(self.stream, self._execution, message, now.timestamp())
+        if not turn.events and reply.error is not None:
+            return refusal(item, reply)
         step = self._step(turn, now, message.command_id)
         step.replies += answers(item, reply)
         return step

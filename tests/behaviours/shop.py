@@ -164,4 +164,18 @@ class Quick(Workflow):
     def hurry(self) -> None: ...
 
 
-APP = App(actors=[Stock, Order, Parcel, Quick], tasks=[fetch])
+class Price(Struct):
+    cents: int
+
+
+class Deal(Workflow):
+    """Waits for a price that somebody has to name; with patience, only after a while."""
+
+    async def run(self, patience: float = 0) -> str:
+        if patience:
+            await asyncio.sleep(patience)
+        price = await self.promise("price", Price)
+        return f"sold for {price.cents}"
+
+
+APP = App(actors=[Stock, Order, Parcel, Quick, Deal], tasks=[fetch])

@@ -26,6 +26,8 @@ from actors.journal import (
     CommandReceived,
     CommandSent,
     JournalEvent,
+    PromiseRejected,
+    PromiseResolved,
     Resumed,
     RunCancelled,
     RunCompleted,
@@ -63,6 +65,7 @@ EVENTS: list[JournalEvent] = [
     CommandSent(4, "Clerk", "a", "file", RUN, True, 3), CommandAnswered(4, RUN), CommandAnswered(4, error=ERROR),
     CancelRequested("c", "why"), RunTerminated("c", "why", True), RunCancelled("why"),
     ChildCancelRequested(3, "why"),
+    PromiseResolved("p", RUN, "c"), PromiseRejected("p", ERROR, "c"),
 ]  # fmt: skip
 
 

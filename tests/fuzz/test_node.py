@@ -20,6 +20,7 @@ from runtime.messages import (
     CommandOutcome,
     Reply,
     ReplyWhen,
+    Resolve,
     Send,
     Start,
     Status,
@@ -179,7 +180,9 @@ def _may_wait(body: bytes) -> bool:
     """Say whether no answer, or none yet, is right."""
     message = decode_inbound(body)
     match message:
-        case TaskOutcome() | ChildOutcome() | CommandOutcome() | AwaitResult() | Cancel() | Terminate() | TaskWanted():
+        case TaskOutcome() | ChildOutcome() | CommandOutcome() | AwaitResult() | Cancel() | Terminate():
+            return True
+        case Resolve() | TaskWanted():
             return True
         case Start():
             return message.caller is not None or message.reply_when is ReplyWhen.COMPLETED
@@ -214,6 +217,7 @@ def _left_a_trace(world: World, body: bytes) -> bool:
             | Cancel()
             | Terminate()
             | TaskWanted()
+            | Resolve()
         ):
             return True
 

@@ -95,6 +95,8 @@ def _audit_journal(name: str, stream: Stream) -> None:  # noqa: C901, PLR0912 - 
             case "TimerFired":
                 once["fired", data["timer"]] += 1
                 assert at >= datetime.fromtimestamp(due[data["timer"]], UTC), f"{name}: a timer fired early"
+            case "PromiseResolved" | "PromiseRejected":
+                once["promise", data["name"]] += 1
             case "CommandReceived":
                 once["received", data["id"]] += 1
             case "CommandCompleted" | "CommandFailed":
