@@ -68,7 +68,8 @@ class KeptRun(Struct, gc=False):
         ledger.attributes, ledger.schemas = self.attributes, dict(self.schemas)
         ledger.sent = {sent.command: sent for sent in self.sent}
         ledger.children = {started.child: started for started in self.children}
-        ledger.promises = {settled.name: settled for settled in (*self.resolved, *self.rejected)}
+        ledger.promises = {settled.name: settled for settled in self.resolved}
+        ledger.promises |= {settled.name: settled for settled in self.rejected}
         return ledger
 
 
