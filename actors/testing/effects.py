@@ -29,12 +29,12 @@ MOST_ATTEMPTS = 1_000  # of a task without an end to its retries
 def spread(world: World, hosted: Hosted, turn: Turn) -> None:
     """Let the effects of a turn that is durable come about."""
     __tracebackhide__ = True
-    for name in turn.__struct_fields__:
-        if not (value := getattr(turn, name)):
-            continue
-        if (effect := EFFECTS.get(name)) is None:
+    for name in _UNKNOWN:
+        if value := getattr(turn, name):
             raise StoryFailed(f"{hosted.stream} does what actors.testing does not know yet: {name} = {value!r}")
-        effect(world, hosted, value)
+    for name, effect in EFFECTS.items():
+        if value := getattr(turn, name):
+            effect(world, hosted, value)
 
 
 def _events(world: World, hosted: Hosted, records: list[NewRecord]) -> None:
@@ -135,8 +135,15 @@ def _nothing(world: World, hosted: Hosted, value: object) -> None:
     """For what concerns a store's rows alone."""
 
 
+def _new_run(world: World, hosted: Hosted, _: object) -> None:
+    """Stop what was under way inside the node: it was for a run that is over."""
+    world.withdraw(hosted.stream, ("local", 0))
+
+
+# In this order. What is in no line must not be in a turn.
 EFFECTS: dict[str, Callable[[World, Hosted, Any], None]] = {
     "events": _events,
+    "new_run": _new_run,
     "answers": _answers,
     "tasks": _tasks,
     "stopped": _stopped,  # before the starts: one that is stopped in the turn of its start never runs
@@ -151,4 +158,7 @@ EFFECTS: dict[str, Callable[[World, Hosted, Any], None]] = {
     "logs": _logs,
     "relisted": _nothing,
     "resumed": _nothing,
+    "left": _nothing,  # its instance has taken note
+    "first_run_left": _nothing,
 }
+_UNKNOWN = tuple(name for name in Turn.__struct_fields__ if name not in EFFECTS)

@@ -10,10 +10,11 @@ from typing import Any, ClassVar
 from msgspec import Raw
 
 from actors.codec import canonical
+from actors.continuation import last_run
 from actors.definition import ActorType, WorkflowType
 from actors.errors import Bug, Failure, InvalidInput, Nondeterminism, SnapshotRefused
 from actors.failures import error_info
-from actors.journal import Caller, ErrorInfo
+from actors.journal import Caller, CommandReceived, ErrorInfo
 from actors.testing.errors import CommandFailed, CommandRefused, InstanceStuck, StoryFailed, in_users_code
 from actors.testing.json_check import JsonCheck
 from actors.testing.mail import (
@@ -82,6 +83,7 @@ class HostedWorkflow(Hosted):
         super().__init__(stream)
         self.kind = kind
         self._execution: WatchedExecution | None = WatchedExecution(kind, stream)
+        self._former: dict[str, CommandReceived] = {}  # commands that runs before the last one have taken, by id
 
     @property
     def execution(self) -> WatchedExecution:
@@ -102,7 +104,8 @@ class HostedWorkflow(Hosted):
             return []
         self._execution = execution = WatchedExecution(self.kind, self.stream)
         try:
-            execution.replay(self.journal)
+            run, before = last_run(self.journal)
+            execution.replay(self.journal[before:], run)
         except (Nondeterminism, Bug):
             raise self._stuck("was rebuilt from its journal", execution) from execution.trouble
         return execution.pending_local_calls()
@@ -118,7 +121,8 @@ class HostedWorkflow(Hosted):
     def caller_of(self, command_id: str) -> Caller | None:
         """See `Hosted`."""
         taken = self.execution.ledger.commands.get(command_id)
-        return None if taken is None or taken.received.told else taken.received.caller
+        received = self._former.get(command_id) if taken is None else taken.received
+        return None if received is None or received.told else received.caller
 
     def query(self, name: str, input: Raw) -> bytes:
         """See `Hosted`."""
@@ -133,6 +137,11 @@ class HostedWorkflow(Hosted):
         if self._execution is not None:
             self._execution.dispose()
             self._execution = None
+
+    def commit(self, mail: Mail, turn: Turn, at: float) -> None:
+        """See `Hosted`."""
+        super().commit(mail, turn, at)
+        self._former |= {taken.received.id: taken.received for taken in turn.left or ()}
 
     def _stuck(self, when: str, execution: WatchedExecution) -> InstanceStuck:
         error = execution.broken or ErrorInfo("Bug", "unknown")
@@ -154,8 +163,9 @@ class HostedWorkflow(Hosted):
         ledger = execution.ledger
         if ledger.start is None:
             return self._start_with(mail, at)
-        if (taken := ledger.commands.get(mail.id)) is not None:
-            if taken.received.name != mail.name or canonical(taken.received.input) != canonical(mail.input):
+        taken = ledger.commands.get(mail.id)
+        if (received := self._former.get(mail.id) if taken is None else taken.received) is not None:
+            if received.name != mail.name or canonical(received.input) != canonical(mail.input):
                 raise CommandRefused("Conflict", f"command id {mail.id} was used for other input")
             return Turn()
         if (outcome := ledger.outcome) is not None:

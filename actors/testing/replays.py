@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from actors.app import App
+from actors.continuation import last_run
 from actors.definition import WorkflowType
 from actors.errors import Bug, HistoryRefused, Nondeterminism, UnknownName
 from actors.failures import describe
@@ -59,7 +60,8 @@ def replay_history(app: App, history: History, name: str) -> None:
 def _replay_workflow(execution: WatchedExecution, history: History, name: str) -> None:
     __tracebackhide__ = True
     try:
-        execution.replay(history.events)
+        run, before = last_run(history.events)  # as a node does: the code of former runs may be gone
+        execution.replay(history.events[before:], run)
     except (Nondeterminism, Bug) as error:
         raise _differs(name, error, execution.trouble or error) from execution.trouble or error
     finally:

@@ -98,4 +98,37 @@ class Transfer(Workflow):
             raise Rejected("say why")
 
 
-app = App(actors=[Account, Book, Transfer], tasks=[tell_customer])
+@task(local=True)
+async def weigh(units: int) -> int:
+    return units
+
+
+class Meter(Workflow):
+    """Begins a new run every second reading."""
+
+    def __init__(self) -> None:
+        self.units: list[int] = []
+
+    async def run(self, before: int = 0, runs: int = 1) -> int:
+        await self.until(lambda: len(self.units) == 2)
+        total = before + sum(self.units)
+        self.tell(Book, "meters").write(f"run {runs}: {total}")
+        if runs == 3:
+            return total
+        weighing = asyncio.create_task(weigh(total))
+        await asyncio.sleep(1)
+        weighing.cancel()
+        return self.continue_as_new(total, runs + 1)
+
+    @command
+    def read(self, units: int) -> int:
+        self.units.append(units)
+        return len(self.units)
+
+    @command(carry_over=True)
+    async def second(self) -> int:
+        await self.until(lambda: len(self.units) > 1)
+        return sum(self.units)
+
+
+app = App(actors=[Account, Book, Transfer, Meter], tasks=[tell_customer, weigh])

@@ -8,9 +8,9 @@ import pytest
 
 from actors import RunCancelled, RunTerminated
 from actors.testing import CommandFailed, CommandRefused, StoryFailed, WorkflowTest, crash_everywhere, scenario
-from tests.unit.testing.branch import Account, Balance, Book, Lines, Moved, Transfer, app, tell_customer
+from tests.unit.testing.branch import Account, Balance, Book, Lines, Meter, Moved, Transfer, app, tell_customer, weigh
 
-TASKS = {tell_customer: None}
+TASKS = {tell_customer: None, weigh: weigh}
 
 
 def branch() -> WorkflowTest:
@@ -150,3 +150,27 @@ def story(run: WorkflowTest) -> object:
 def test_nobody_notices_a_crash() -> None:
     """Whoever dies in the middle of a conversation."""
     assert crash_everywhere(app, story, tasks=TASKS, check_json=True) > 40
+
+
+def meters(run: WorkflowTest) -> object:
+    """Three runs of one instance; a command waits from one into the next."""
+    meter = run.start(Meter, "1")
+    said = [meter.call("read", 1, command_id="first"), meter.call("read", 2)]
+    waiting = meter.send("second")
+    run.advance(5)
+    said += [meter.call("read", 1, command_id="first"), meter.call("read", 3), meter.call("read", 4)]
+    said += [meter.answer("second", waiting)]
+    run.advance(5)
+    said += [meter.call("read", 5), meter.call("read", 6)]
+    return [*said, meter.result(), run.get(Book, "meters").state]
+
+
+def test_a_run_that_starts_over() -> None:
+    """Its commands are known to the next run, and its result is the last one's."""
+    lines = Lines(["run 1: 3", "run 2: 10", "run 3: 21"])
+    assert meters(WorkflowTest(app, tasks=TASKS)) == [1, 2, 1, 1, 2, 3, 1, 2, 21, lines]
+
+
+def test_nobody_notices_a_crash_between_runs() -> None:
+    """The last run alone is run again."""
+    assert crash_everywhere(app, meters, tasks=TASKS, check_json=True) > 30

@@ -16,7 +16,7 @@ from runtime.errors import CommandError
 from tests.simulation.conftest import silence
 from tests.simulation.world import EPOCH, World, simulate
 from tests.unit.testing import branch, shop
-from tests.unit.testing.branch import Account, Book, Transfer
+from tests.unit.testing.branch import Account, Book, Meter, Transfer
 from tests.unit.testing.shop import Basket, Order, Stock
 from tests.unit.testing.test_task_mocks import CLASSES, Does, Near, forever, near, work
 
@@ -154,12 +154,21 @@ async def transfers(tell: Teller) -> None:
     await tell.do("result", Transfer, "6")
 
 
+async def runs(tell: Teller) -> None:
+    await tell.do("start", Meter, "1")
+    for units in range(1, 7):
+        await tell.do("call", Meter, "1", "read", units)
+        await tell.later(5)
+    await tell.do("result", Meter, "1")
+
+
 STORIES = [
     (an_order, shop.app),
     (children, shop.app),
     (a_stock, shop.app),
     (tasks_that_fail, DOING),
     (transfers, branch.app),
+    (runs, branch.app),
 ]
 
 __all__ = ["silence"]
