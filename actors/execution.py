@@ -27,6 +27,7 @@ from actors.continuation import MOST_RUNS, KeptRun, kept_run
 from actors.definition import WorkflowType
 from actors.errors import Bug, Nondeterminism, UnknownType, UpcastFailed
 from actors.failures import error_info
+from actors.forking import Copying, only_new, open_work
 from actors.journal import (
     Caller,
     CancelRequested,
@@ -34,6 +35,7 @@ from actors.journal import (
     ChildFailed,
     CommandAnswered,
     CommandReceived,
+    CommandSent,
     ErrorInfo,
     Fact,
     JournalEvent,
@@ -96,13 +98,7 @@ class Execution:
             Nondeterminism: the code does not do what the journal says. The instance is `broken`, and still records facts.
             Bug: user code raised something undeclared. The same.
         """
-        replay = self._replay(history, kept)
-        program = None
-        while program is not self.program:  # once for each run
-            program = self.program
-            # Inside once for all of it; a deque without room is the quickest way to run through an iterator.
-            program.loop.inside(deque, replay.events(), 0)
-        self._rebuilt(replay)
+        self._run_through(self._replay(history, kept))
 
     def steps(self, history: Iterable[HistoryEvent]) -> Iterator[JournalEvent]:
         """Rebuild like `replay`, handing out each event after it was applied: for looking at the state in between."""
@@ -114,6 +110,31 @@ class Execution:
                 while (event := program.loop.inside(next, events, None)) is not None:
                     yield event
         self._rebuilt(replay)
+
+    def adopt(self, history: Sequence[HistoryEvent], at: float) -> tuple[Turn, dict[int, JournalEvent]]:
+        """Begin with events that were copied from another instance; see `forking`.
+
+        Returns:
+            The turn that opens anew what they leave open, and decides what is left to decide; and the events, by
+            version, that name something else now.
+
+        Raises:
+            Nondeterminism, Bug: the code does not do what these events say. The instance is of no use.
+        """
+        replay = Copying(history, self.program, self.ledger, self._break, self._next_run)
+        self._run_through(replay)
+        if self.outcome is not None:
+            return Turn(), replay.renamed
+        turn = open_work(self.ledger, self.program.timers, history)
+        self.program.loop.advance(at)
+        for event in self._owed:
+            if isinstance(event, CommandSent):
+                event.after = None  # the one before it was the other instance's to give
+        if self.ledger.stuck:
+            self._append(turn, Resumed())
+        self._settle(turn, at)
+        only_new(turn)
+        return turn, replay.renamed
 
     def start(
         self,
@@ -364,6 +385,7 @@ class Execution:
         program.replaying, program.precedents = precedents is not None, precedents
         for settled in ledger.promises.values():
             program.promises.settle(settled)
+        program.forked(None if ledger.start is None else ledger.start.origin)
         if runs > MOST_RUNS:
             raise Bug(f"{self.stream} has continued as new {MOST_RUNS} times without ever waiting for anything")
         program.loop.advance(at)
@@ -392,6 +414,14 @@ class Execution:
         if kept is not None:
             replay.begin(kept.continued, kept.at, kept.schema)
         return replay
+
+    def _run_through(self, replay: Replay) -> None:
+        program = None
+        while program is not self.program:  # once for each run
+            program = self.program
+            # Inside once for all of it; a deque without room is the quickest way to run through an iterator.
+            program.loop.inside(deque, replay.events(), 0)
+        self._rebuilt(replay)
 
     def _rebuilt(self, replay: Replay) -> None:
         if replay.trouble is not None:

@@ -57,6 +57,20 @@ class Stop(Struct, gc=False, omit_defaults=True, frozen=True):
     tree: bool = False
 
 
+class Origin(Struct, gc=False, omit_defaults=True, frozen=True):
+    """What an instance was forked from: the other one's stream, its events up to `version`, and what of them was changed.
+
+    `changes` holds, by version, the fields of an event's data that were given other values. `sent` is the
+    number of the last command in the copied events that was given to another actor, `seed` what random numbers come from.
+    """
+
+    stream: str
+    version: int
+    changes: dict[int, Raw] = {}
+    sent: int = 0
+    seed: str = ""
+
+
 class JournalEvent(Struct, gc=False, omit_defaults=True):
     """Base of journal events. The class name is the event's type in the log."""
 
@@ -74,7 +88,7 @@ class Fact(JournalEvent):
 
 
 class RunStarted(Fact):
-    """The instance was created with these arguments; by `caller`, if another workflow did.
+    """The instance was created with these arguments; by `caller`, if another workflow did; by a fork, if there is an `origin`.
 
     With `stop` it was not wanted any more when it came to be, and none of its code ever runs.
     `attributes` are its first search attributes, `memo` is what its starter noted for people.
@@ -87,6 +101,7 @@ class RunStarted(Fact):
     stop: Stop | None = None
     attributes: dict[str, Attribute] | None = None
     memo: Raw | UnsetType = UNSET
+    origin: Origin | None = None  # of an instance that was not started, but forked
 
 
 class CommandReceived(Fact):
@@ -326,6 +341,7 @@ class CommandSent(JournalEvent):
     input: Raw
     told: bool = False
     after: int | None = None
+    copied: bool = False  # by a fork: it was the other instance's to give, and no later one of this stream waits for it
 
     @property
     def stream(self) -> str:
@@ -420,8 +436,14 @@ _EVENTS: tuple[type[JournalEvent], ...] = (
 _DECODERS: dict[str, Callable[[bytes | Raw], JournalEvent]] = {
     event.__name__: plain_decoder(event) for event in _EVENTS
 }
+_CLASSES = {event.__name__: event for event in _EVENTS}
 # Gives a journal event as JSON.
 encode_event: Callable[[JournalEvent], bytes] = msgspec.json.Encoder().encode
+
+
+def event_class(name: str) -> type[JournalEvent] | None:
+    """Find the class of a journal event; None when the type is not one of the journal's."""
+    return _CLASSES.get(name)
 
 
 def decode_event(type: str, data: bytes) -> JournalEvent | None:

@@ -25,16 +25,19 @@ class Precedents:
     asked for the first time.
     """
 
-    __slots__ = ("_fact_at", "_history", "_new_from", "_patches", "_place", "_values")
+    __slots__ = ("_cut_from", "_fact_at", "_history", "_new_from", "_patches", "_place", "_values")
 
-    def __init__(self, history: Sequence[HistoryEvent], place: int, fact_at: Callable[[], int]) -> None:
+    def __init__(
+        self, history: Sequence[HistoryEvent], place: int, fact_at: Callable[[], int], cut_from: int | None = None
+    ) -> None:
         """Prepare for the run whose events begin at a place in the history.
 
-        `fact_at` gives the version of the fact that the code is hearing of.
+        `fact_at` gives the version of the fact that the code is hearing of; `cut_from` that of a turn whose decisions
+        are not all in the history, because it was copied up to there only.
         """
         self._history: Sequence[HistoryEvent] | None = history
         self._place = place
-        self._fact_at = fact_at
+        self._fact_at, self._cut_from = fact_at, cut_from
         self._patches: set[str] = set()
         self._values: dict[int, Raw] = {}
         self._new_from: int | None = None  # version from which on turns have no decisions yet
@@ -50,7 +53,7 @@ class Precedents:
         return self._values.get(number) or self._else(False)
 
     def _else(self, answer: bool) -> bool | None:
-        is_new = self._new_from is not None and self._fact_at() >= self._new_from
+        is_new = any(start is not None and self._fact_at() >= start for start in (self._new_from, self._cut_from))
         return None if is_new else answer
 
     def _read(self) -> None:

@@ -36,6 +36,7 @@ from actors.journal import (
     ErrorInfo,
     JournalEvent,
     OnClose,
+    Origin,
     Patched,
     PromiseRejected,
     PromiseResolved,
@@ -73,7 +74,7 @@ class Program:
 
     __slots__ = (
         "_bug", "_cancel", "_closing", "_decisions", "_diverged", "_handlers", "_ordinal", "_patches", "_portable",
-        "_promises", "_random", "_reading", "_run_outcome", "_run_task", "_said", "asked", "cleared", "continued", "given_up",
+        "_promises", "_random", "_reading", "_run_outcome", "_run_task", "_said", "_seed", "asked", "cleared", "continued", "given_up",
         "instance", "kind", "local_calls", "logs", "loop", "new_local_calls", "open", "precedents", "replaying", "stream",
         "timers",
     )  # fmt: skip
@@ -105,6 +106,7 @@ class Program:
         self._run_outcome: Outcome | RunContinued | None = None
         self.continued: RunContinued | None = None  # decided: another program has the new run
         self._bug: BaseException | None = None
+        self._seed = stream
         self._random: Random | None = None
         self._said: LastCommands | None = None
         self._promises: Promises | None = None  # made when one is settled or awaited
@@ -120,9 +122,14 @@ class Program:
     def random(self) -> Random:
         """Random numbers for the code, the same in every replay; made when asked for, as one costs 2.5 KB."""
         if self._random is None:
-            seed = self.stream if self._ordinal == 1 else f"{self.stream} run {self._ordinal}"
+            seed = self._seed if self._ordinal == 1 else f"{self._seed} run {self._ordinal}"
             self._random = Random(seed)  # noqa: S311 - repeatable on purpose
         return self._random
+
+    def forked(self, origin: Origin | None) -> None:
+        """Hear what the instance was forked from, if it was: random numbers, and the order of commands, depend on it."""
+        if origin is not None:
+            self._seed, self._said = origin.seed or origin.stream, LastCommands(origin.sent)
 
     # -- what its execution asks --------------------------------------------------------------------------
 
@@ -409,6 +416,8 @@ class Program:
     def _run_started(self, fact: RunStarted | RunContinued) -> None:
         if fact.type_version != self.kind.version:
             self.kind = self.kind.of_version(fact.type_version, self.stream)
+        if isinstance(fact, RunStarted):
+            self.forked(fact.origin)
         self._run_task = self.loop.begin(self._run(fact))
 
     def _stopped(self, stop: Stop) -> None:

@@ -105,6 +105,10 @@ class Replay:
             program.cleared.clear()  # nobody hears of what a replay did besides deciding
             program.given_up.clear()
             program.new_local_calls.clear()
+        self._check_end()
+
+    def _check_end(self) -> None:
+        ledger = self.ledger
         if self.owed and not ledger.stuck and ledger.terminated is None:
             self._end(self._differs(ledger.version + 1, "nothing more", _asks_for(self.owed[0])))
 

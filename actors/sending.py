@@ -70,20 +70,24 @@ def _of_class(kind: ActorType | WorkflowType | None, cls: type) -> ActorType | W
 class LastCommands:
     """The last command to each actor."""
 
-    __slots__ = ("_last",)
+    __slots__ = ("_copied", "_last")
 
-    def __init__(self) -> None:
+    def __init__(self, copied: int = 0) -> None:
+        """Begin; a fork's own commands do not wait for those up to the number `copied`, which the other instance gave."""
+        self._copied = copied
         self._last: dict[str, tuple[int, float]] = {}  # by the other's stream: number, and when it was given
 
     def next(self, letter: Letter, number: int, now: float, *, told: bool) -> CommandSent:
         """Make the next command."""
         sent = CommandSent(number, letter.type, letter.id, letter.name, letter.input, told)
         last, given_at = self._last.get(sent.stream, (None, now))
-        if now - given_at < ORDER_WITHIN:
+        if last is not None and last > self._copied and now - given_at < ORDER_WITHIN:
             sent.after = last
         self.note(sent, now)
         return sent
 
     def note(self, sent: CommandSent, now: float) -> None:
         """Remember a command that was given."""
+        if sent.copied:
+            return
         self._last[sent.stream] = (sent.command, now)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from actors.attributes import Attribute, checked
 from actors.codec import check, decode_any, decoder
@@ -122,6 +122,17 @@ class Resolve(Addressed, tag="resolve"):
     error: ErrorInfo | None = None
 
 
+class Fork(Addressed, tag="fork"):
+    """Create an instance out of another one of the same type, `source` by its id: with its events up to `version`.
+
+    `changes` gives, by version, fields of an event's data other values. Fork the same twice, and it is done once.
+    """
+
+    source: str
+    version: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+    changes: dict[int, Raw] = {}
+
+
 class TaskOutcome(Addressed, tag="outcome"):
     """A worker tells how an attempt of a task ended: `result`, or `error`."""
 
@@ -173,6 +184,7 @@ Inbound = (
     | Cancel
     | Terminate
     | Resolve
+    | Fork
     | TaskOutcome
     | TaskWanted
     | ChildOutcome
@@ -252,6 +264,8 @@ def decode_inbound(body: bytes) -> Inbound:
                 decode_any(message.result)
             if message.error is not None:
                 message.error.details_value()
+        case Fork():
+            list(map(decode_any, message.changes.values()))
         case AwaitResult() | Cancel() | Terminate() | TaskWanted():
             pass
     return message

@@ -23,6 +23,7 @@ def build() -> typer.Typer:
         doctor,
         exporting,
         follow,
+        forking,
         history,
         instances,
         listing,
@@ -60,6 +61,7 @@ def build() -> typer.Typer:
         exporting,
         follow,
         projection,
+        forking,
         quarantine,
     ):
         module.register(application)

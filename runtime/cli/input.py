@@ -42,6 +42,20 @@ def _read(text: str, option: str) -> tuple[Raw, Any]:
         raise CommandLineError(f"{option} can't be taken: {error}{_hint(text)}") from None
 
 
+def read_json(what: str, text: str) -> Raw:
+    """Read any JSON out of an option's value; raises `CommandLineError` that names it."""
+    from actors.codec import check, decode_any
+    from actors.errors import PayloadRefused
+
+    data = text.encode("utf-8", "surrogateescape").strip()
+    try:
+        check(data)
+        decode_any(data)
+    except PayloadRefused as error:
+        raise CommandLineError(f"{what} can't be taken: {error}{_hint(text)}") from None
+    return Raw(data)
+
+
 def _data(text: str, option: str) -> bytes:
     if text == "-":
         return sys.stdin.buffer.read()

@@ -20,6 +20,7 @@ from runtime.messages import (
     Ask,
     AwaitResult,
     Cancel,
+    Fork,
     Inbound,
     ReplyWhen,
     Resolve,
@@ -152,6 +153,14 @@ class Calls:
         if error is None:
             message.result = self._input(None, (), {}, result) if result is not None else Raw(b"null")
         return message
+
+    def fork(self, type: Address, source: str, id: str, version: int, changes: Mapping[int, Any]) -> Fork:
+        """Make the order that forks an instance; raises `CommandInvalid` when a change can't be JSON."""
+        name = type_name(type)
+        stream_name(name, id)
+        stream_name(name, source)
+        encoded = {at: Raw(encode(fields)) if not isinstance(fields, Raw) else fields for at, fields in changes.items()}
+        return Fork(type=name, id=id, source=source, version=version, changes=encoded)
 
     def signature(self, type: Address, kind: str, name: str) -> Signature | None:
         """Find a handler's types, where a class is given; raises `CommandInvalid` for an unknown one."""

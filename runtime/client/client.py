@@ -401,6 +401,42 @@ class Client:
         message = self._calls.terminate(type, id, reason, command_id, tree=tree)
         return decode_terminated(result_of(await self._asker.ask(message, timeout))).terminated
 
+    async def fork(
+        self,
+        type: Address,
+        source: str,
+        id: str,
+        *,
+        at: int,
+        changes: Mapping[int, Any] | None = None,
+        timeout: float = 30.0,
+    ) -> bool:
+        """Make a new instance that begins with another one's events up to a version, and lives on from there.
+
+        The other one is never changed. What it has open at that version (tasks, timers, children, commands) the new one
+        opens anew, under its own keys: its tasks run, so their effects in the world happen again.
+
+        Args:
+            type: of both: class or type name.
+            source: the other one's id.
+            id: the new one's id, and the idempotency key: the same fork again changes nothing.
+            at: the last version that is copied.
+            changes: by version, fields of that event's data with the values that the new one is to have there.
+            timeout: seconds to wait for the answer.
+
+        Returns:
+            True when this request made it, False when it was there, forked the same way.
+
+        Raises:
+            NotFound: there is no such instance to fork.
+            CommandInvalid: no such version, or the code can't live on from there, as after a change that makes it go
+                another way than the copied events.
+            Conflict: the id belongs to another instance.
+            AnswerTimeout: no answer in time.
+        """
+        message = self._calls.fork(type, source, id, at, changes or {})
+        return decode_created(result_of(await self._asker.ask(message, timeout))).created
+
     async def list(
         self,
         type: Address | None = None,

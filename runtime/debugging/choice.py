@@ -42,6 +42,14 @@ async def read(store: EventStore, stream: str) -> Instance | None:
     return None if not events else Instance(stream, events, None if execution is None else execution.status, execution)
 
 
+async def first_free(store: EventStore, type: str, id: str) -> str:
+    """Give the first of `id-2`, `id-3` … that no instance has. Raises `StoreError`."""
+    number = 2
+    while await store.stream_version(f"{type}/{id}-{number}"):
+        number += 1
+    return f"{id}-{number}"
+
+
 async def _listed(store: EventStore, choice: Choice) -> AsyncIterator[ListedExecution]:
     before: tuple[datetime, str] | None = None
     while True:

@@ -27,6 +27,7 @@ from runtime.clock import monotonic
 from runtime.hosting.activation import Activation, TurnUnit
 from runtime.hosting.calls import answer_message, outcome_of
 from runtime.hosting.children import check_caller, comes_again
+from runtime.hosting.forks import Forks
 from runtime.hosting.ground import Ground, answers, fingerprint
 from runtime.hosting.item import Item, Step, TimerDue, Wake
 from runtime.hosting.local_tasks import LocalTasks
@@ -44,6 +45,7 @@ from runtime.messages import (
     Cancel,
     ChildOutcome,
     CommandOutcome,
+    Fork,
     Inbound,
     Reply,
     Resolve,
@@ -82,6 +84,7 @@ class PartitionHost:
         self.wanted = WantedTasks(self.partition)
         self._commits = OwnCommits(services.committer, ground.clock, schedule, self.fenced)
         self.quarantine = Quarantine(services, ground, self._commits, self.outbox.publish)
+        self._forks = Forks(services, ground, self._commits, self.quarantine, self._forked)
         self._marking = False
         self.dropped = False
         self.sweep_soon = False  # before it is time: something is in doubt, or the last sweep did not see everything
@@ -111,6 +114,8 @@ class PartitionHost:
             subscription.ack(delivery)
             if handled is not None:
                 handled.set()
+        elif isinstance(content, Fork):
+            self._forks.take(content, delivery, subscription, handled)
         elif isinstance(content, CommandOutcome) and content.told:
             self._receipt(content, delivery, subscription, handled)
         else:
@@ -385,6 +390,7 @@ class PartitionHost:
         """Forget everything: the lease is gone."""
         self.dropped = True
         self._local.cancel_all()
+        self._forks.drop()
         for activation in list(self._active.values()):
             activation.drop()
         self._active.clear()
@@ -404,6 +410,13 @@ class PartitionHost:
             self.timers.set(commit.timers_set)
         if commit.timers_clear:
             self.timers.cleared(commit.timers_clear)
+
+    def _forked(self, stream: str, commit: Commit) -> None:
+        """Take up a new instance; what somebody who asked too early had loaded of it is out of date."""
+        self._after_commit(commit)
+        if (activation := self._active.get(stream)) is not None:
+            self.forget(activation)
+        self._wake(stream)
 
     def _fire(self, timer: TimerKey) -> None:
         type_, id_ = split_stream(timer.stream)

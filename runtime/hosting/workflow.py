@@ -16,10 +16,10 @@ from actors.codec import canonical
 from actors.definition import WorkflowType
 from actors.execution import Execution
 from actors.failures import error_info
-from actors.journal import Caller, ErrorInfo, RunStarted, Stop, TaskScheduled
+from actors.journal import Caller, ErrorInfo, RunStarted, Stop, TaskScheduled, encode_event
 from actors.ledger import TakenCommand
 from actors.turn import LocalCall, Outcome, StoppedChild, TimerRow, Turn
-from eventstore import Commit, InboxMark, LoadedStream, NewEvent, OutboxMessage, Redelivery, TimerKey
+from eventstore import Commit, InboxMark, LoadedStream, NewEvent, OutboxMessage, RecordedEvent, Redelivery, TimerKey
 from eventstore import Execution as ExecutionRow
 from runtime.hosting.called import Called
 from runtime.hosting.calls import command_message
@@ -134,6 +134,31 @@ class WorkflowBehaviour:
         step = self._step(execution.resume(now.timestamp()), now)
         step.local_calls = execution.pending_local_calls()
         return step
+
+    def adopt(self, events: list[RecordedEvent]) -> Commit:
+        """Make the commit that begins this stream with events that were copied from another one; see `forks`.
+
+        Raises:
+            Nondeterminism, Bug: the code can't live on from them.
+        """
+        execution, now = self._execution, self._ground.clock.now()
+        self._correlation_id, self._started_at = events[0].correlation_id, events[0].recorded_at
+        try:
+            turn, renamed = execution.adopt(events, now.timestamp())
+            commit = self._commit(turn, now, None)
+            rows = {row.id for row in commit.outbox}
+            stopped = [child for child in turn.stopped or () if f"{self.stream}#{child.started.child}" in rows]
+            self._stop_children(commit, Step(), stopped, now)
+        finally:
+            execution.dispose()
+        for version, event in renamed.items():
+            events[version - 1].data = encode_event(event)
+        commit.expected_version, commit.events = 0, copies(events) + commit.events
+        tasks = execution.ledger.tasks
+        commit.outbox = [self._task_message(task, tasks[task.task].attempt) for task in turn.tasks] + [
+            message for message in commit.outbox if message.destination != Destination.TASKS
+        ]
+        return commit
 
     def _stopped_otherwise(self) -> Step:
         """Correct the listing's reason when what stops the instance now is not what its journal says."""
@@ -645,3 +670,10 @@ class WorkflowBehaviour:
     def local_calls(self) -> list[LocalCall]:
         """Give the local tasks that the instance waits for."""
         return self._execution.pending_local_calls()
+
+
+def copies(events: list[RecordedEvent]) -> list[NewEvent]:
+    """Give recorded events as new ones of another stream; their times, causes and flows are as they were."""
+    return [
+        NewEvent(e.type, e.data, e.recorded_at, e.schema, e.causation_id, e.correlation_id, e.trace) for e in events
+    ]

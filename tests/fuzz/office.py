@@ -19,6 +19,7 @@ from runtime.messages import (
     Cancel,
     ChildOutcome,
     CommandOutcome,
+    Fork,
     Inbound,
     Reply,
     ReplyWhen,
@@ -151,6 +152,12 @@ def inbound() -> list[Inbound]:
             Send(type="Clerk", id=id, name="file", command_id="f", input=FILE, correlation_id="flow"),
             Send(type="Clerk", id=id, name="file", command_id="held", input=FILE),
             Ask(type="Clerk", id=id, name="sheets", input=msgspec.Raw(b'{"about":[1]}')),
+        ]
+    for version in (1, 2):
+        changed = {1: msgspec.Raw(b'{"input":' + bytes(RUN) + b"}")} if version == 1 else {}
+        messages += [
+            Fork(type="Errand", id=f"forked-{version}", source=RUNS[0], version=version, changes=changed),
+            Fork(type="Clerk", id=f"forked-{version}", source=ACTORS[0], version=version),
         ]
     for id in [*RUNS, "new", "newer"]:
         messages += [

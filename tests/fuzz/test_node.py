@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from actors import InvalidInput
 from eventstore import Quarantined
 from runtime import Client
-from runtime.hosting import activation
+from runtime.hosting import activation, forks
 from runtime.messages import (
     Ask,
     AwaitResult,
     Cancel,
     ChildOutcome,
     CommandOutcome,
+    Fork,
     Reply,
     ReplyWhen,
     Resolve,
@@ -84,6 +85,7 @@ def surprises(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             return lambda *_, **__: None
 
     monkeypatch.setattr(activation, "log", Ear())
+    monkeypatch.setattr(forks, "log", Ear())
     return seen
 
 
@@ -188,7 +190,7 @@ def _may_wait(body: bytes) -> bool:
             return message.caller is not None or message.reply_when is ReplyWhen.COMPLETED
         case Send():
             return message.caller is not None or message.type == "Errand"
-        case Ask():
+        case Ask() | Fork():
             return False
 
 
@@ -201,7 +203,7 @@ def _left_a_trace(world: World, body: bytes) -> bool:
     match message:
         case Start() | Send() if message.caller is not None:
             return True  # its parent, or its caller, keeps it
-        case Start():
+        case Start() | Fork():
             return stream is not None and bool(stream.events)
         case Send() if stream is not None:
             marked = message.command_id in stream.inbox
