@@ -1,0 +1,156 @@
+"""How each history came about: told to a real node and a real worker, on the memory store and transport, in virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+from actors import App
+from runtime import Client, CommandFailed, InstanceStuck
+from tests.golden.app import Weather, app, before, without
+from tests.simulation.world import World
+
+Story = Callable[[World, Client], Awaitable[list[str]]]  # gives the streams whose histories are kept
+
+
+async def deploy(world: World, code: App) -> None:
+    """Put a node with other code in the place of the one that runs."""
+    for process in world.processes:
+        if hasattr(process, "node") and not process.dead and not process.main.done():
+            await process.stop()
+    await world.served(world.node(app=code))
+
+
+async def has(world: World, stream: str, type: str) -> None:
+    """Wait for an event."""
+
+    def found() -> bool:
+        kept = world.store.log.streams.get(stream)
+        return kept is not None and any(event.type == type for event in kept.events)
+
+    await world.until(found, seconds=600, what=f"{type} in {stream}")
+
+
+async def tasks(world: World, client: Client) -> list[str]:
+    Weather.attempts = 0
+    assert await client.execute("Tasks", "1", input={"sku": "tea"}) == [2, 4, 3, 3, 7, "ValueError"]
+    return ["Tasks/1"]
+
+
+async def waits(world: World, client: Client) -> list[str]:
+    await client.start("Waits", "1")
+    await has(world, "Waits/1", "TimerFired")
+    await client.call("Waits", "1", "put", text="x")
+    assert (await client.result("Waits", "1"))[:2] == [8, "x"]
+    return ["Waits/1"]
+
+
+async def commands(world: World, client: Client) -> list[str]:
+    await client.start_and_call("Handled", "1", {"start": 1}, "add", n=4)
+    with suppress(CommandFailed):
+        await client.call("Handled", "1", "add", n=-1)
+    await client.send("Handled", "1", "add_double", n=10)
+    await client.call_later("Handled", "1", "add", n=100, after=1)
+    assert await client.result("Handled", "1") >= 100
+    return ["Handled/1"]
+
+
+async def children(world: World, client: Client) -> list[str]:
+    assert await client.execute("Parent", "1") == ["good", "Rejected", "ChildCancelled"]
+    return ["Parent/1", "Child/1-good", "Child/1-bad", "Child/1-waits", "Child/1-left"]
+
+
+async def endings(world: World, client: Client) -> list[str]:
+    for id in ("cancelled", "terminated"):
+        await client.start("Bookable", id)
+    await client.cancel("Bookable", "cancelled", "changed my mind")
+    await client.terminate("Bookable", "terminated", "enough")
+    await has(world, "Bookable/cancelled", "RunCancelled")
+    return ["Bookable/cancelled", "Bookable/terminated"]
+
+
+async def continued(world: World, client: Client) -> list[str]:
+    await client.start("Living", "1", input={"left": 2})
+    for n in (1, 2, 3):
+        await client.call("Living", "1", "see", n=n)
+    assert await client.result("Living", "1") == 6
+    return ["Living/1"]
+
+
+async def patches(world: World, client: Client) -> list[str]:
+    await deploy(world, before)
+    for id in ("old", "between"):
+        await client.start("Changing", id)
+    await client.call("Changing", "old", "step")
+    await deploy(world, app)
+    await client.start("Changing", "new")
+    for id in ("old", "between", "new"):
+        for _ in range(2 if id == "old" else 3):
+            await client.call("Changing", id, "step")
+        await client.result("Changing", id)
+    return ["Changing/old", "Changing/between", "Changing/new"]
+
+
+async def versions(world: World, client: Client) -> list[str]:
+    await deploy(world, before)
+    await client.start("Versioned", "old", input={"n": 4})
+    await has(world, "Versioned/old", "TaskScheduled")
+    await deploy(world, app)
+    assert await client.result("Versioned", "old") == 8
+    assert await client.execute("Versioned", "new", input={"numbers": [1, 22]}) == 3
+    return ["Versioned/old", "Versioned/new"]
+
+
+async def stuck_and_parked(world: World, client: Client) -> list[str]:
+    await deploy(world, before)
+    await client.start("Mended", "1")
+    await has(world, "Mended/1", "Stuck")
+    await refused(client.call("Mended", "1", "say", text="one"))
+    await deploy(world, app)
+    await has(world, "Mended/1", "Resumed")
+    await deploy(world, without)
+    await refused(client.call("Mended", "1", "say", text="two"))
+    await deploy(world, app)
+    assert await client.result("Mended", "1") == ["one", "two"]
+    return ["Mended/1"]
+
+
+async def refused(call: Awaitable[Any]) -> None:
+    """Send a command to an instance that is stuck."""
+    try:
+        await call
+    except InstanceStuck:
+        return
+    raise AssertionError("it is not stuck")
+
+
+async def attributes(world: World, client: Client) -> list[str]:
+    assert await client.execute("Found", "1", input={"customer": "ada"}) == "ada"
+    return ["Found/1"]
+
+
+async def promises(world: World, client: Client) -> list[str]:
+    await client.start("Promised", "1")
+    await client.resolve("Promised", "1", "price", 7)
+    await client.reject("Promised", "1", "address", "nobody lives there")
+    assert await client.result("Promised", "1") == [7, "Rejected"]
+    return ["Promised/1"]
+
+
+async def actors(world: World, client: Client) -> list[str]:
+    await deploy(world, before)
+    await client.call("Account", "ann", "move", euros=3)
+    await deploy(world, app)
+    assert await client.execute("Transfer", "1") == ["800", "CallFailed"]
+    await has(world, "Book/all", "Written")
+    await world.pass_time(5)
+    return ["Account/ann", "Transfer/1", "Book/all"]
+
+
+STORIES: dict[str, Story] = {
+    story.__name__: story
+    for story in (
+        tasks, waits, commands, children, endings, continued, patches, versions, stuck_and_parked, attributes, actors, promises,
+    )
+}  # fmt: skip

@@ -1,0 +1,68 @@
+"""Whatever was recorded by a release replays on the code of today."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from actors.history import History, read_history
+from actors.journal import JournalEvent
+from actors.testing import assert_replays
+from tests.golden.app import app
+from tests.golden.recording import HISTORIES, files_of, record_missing
+from tests.golden.stories import STORIES
+
+FILES = sorted(HISTORIES.rglob("*.jsonl"))
+
+
+def name_of(file: Path) -> str:
+    return str(file.relative_to(HISTORIES))
+
+
+def read(file: Path) -> History:
+    with file.open("rb") as lines:
+        return read_history(lines, file.name)
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_a_golden_history_replays(file: Path) -> None:
+    """Each decision as it was recorded, each event folded."""
+    assert_replays(app, file)
+
+
+def kinds(cls: type[JournalEvent] = JournalEvent) -> set[str]:
+    """The names of all kinds of journal events."""
+    below = cls.__subclasses__()
+    return set().union(*map(kinds, below)) if below else {cls.__name__}
+
+
+def test_every_kind_of_journal_event_is_in_some_history() -> None:
+    """A new kind comes with a story: see the README beside this."""
+    recorded = {event.type for file in FILES for event in read(file).events}
+    assert kinds() - recorded == set()
+
+
+def test_every_story_has_its_histories() -> None:
+    """`python -m tests.golden` records a new one."""
+    assert [name for name in STORIES if not files_of(name)] == []
+
+
+def test_recording_never_touches_a_history_that_is_there(tmp_path: Path) -> None:
+    """Only what is missing is made."""
+    for name in STORIES:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "kept.jsonl").write_text("as it was")
+    (tmp_path / "attributes" / "kept.jsonl").unlink()
+    assert record_missing(tmp_path) == [tmp_path / "attributes" / "Found-1.jsonl"]
+    assert {file.read_text() for file in tmp_path.rglob("kept.jsonl")} == {"as it was"}
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_its_story_can_still_be_told(name: str, tmp_path: Path) -> None:
+    """And what it leaves today replays, too."""
+    for other in set(STORIES) - {name}:
+        (tmp_path / other).mkdir()
+        (tmp_path / other / "kept.jsonl").touch()
+    for file in record_missing(tmp_path):
+        assert_replays(app, file)
