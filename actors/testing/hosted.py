@@ -15,6 +15,7 @@ from actors.definition import ActorType, WorkflowType
 from actors.errors import Bug, Failure, InvalidInput, Nondeterminism, SnapshotRefused
 from actors.failures import error_info
 from actors.journal import Caller, CommandReceived, ErrorInfo
+from actors.promise import MAX_NAME, is_promise_name
 from actors.testing.errors import CommandFailed, CommandRefused, InstanceStuck, StoryFailed, in_users_code
 from actors.testing.json_check import JsonCheck
 from actors.testing.mail import (
@@ -24,6 +25,7 @@ from actors.testing.mail import (
     CommandEnded,
     LocalEnded,
     Mail,
+    SettlePromise,
     StartRun,
     TaskEnded,
     TerminateRun,
@@ -199,6 +201,19 @@ class HostedWorkflow(Hosted):
         self._check_end(ledger.terminated is not None, "terminated")
         return self.execution.terminate(mail.id, mail.reason, tree=mail.tree)
 
+    def _settle(self, mail: SettlePromise, at: float) -> Turn:
+        execution, fact = self.execution, mail.fact
+        if not is_promise_name(fact.name):
+            raise CommandRefused(
+                "InvalidInput", f"{fact.name!r} can't name a promise: at most {MAX_NAME} printable characters"
+            )
+        self._check_end(fact.name in execution.ledger.promises, "given a promise's value")
+        try:
+            execution.check_promise(fact)
+        except InvalidInput as error:
+            raise CommandRefused(type(error).__name__, str(error)) from None
+        return execution.settle_promise(fact, at)
+
     def _check_end(self, repeated: bool, what: str) -> None:
         ledger = self.execution.ledger
         if ledger.start is None:
@@ -241,6 +256,7 @@ class HostedWorkflow(Hosted):
         CommandEnded: _command_ended,
         CancelRun: _cancel,
         TerminateRun: _terminate,
+        SettlePromise: _settle,
         TaskEnded: _task_ended,
         LocalEnded: _local_ended,
         TimerDue: _timer_due,

@@ -12,12 +12,13 @@ from actors.actor import Actor
 from actors.codec import decode_any, encode
 from actors.definition import ActorType, WorkflowType
 from actors.errors import DefinitionError, Failure, RunCancelled, RunFailed, RunTerminated
+from actors.failures import error_info
 from actors.history import PastEvent, write_history
-from actors.journal import decode_event
+from actors.journal import ErrorInfo, PromiseRejected, PromiseResolved, decode_event
 from actors.names import stream_name
 from actors.testing.errors import CommandFailed, CommandRefused, NothingHappens
 from actors.testing.hosted import HostedWorkflow
-from actors.testing.mail import CancelRun, Command, StartRun, TerminateRun
+from actors.testing.mail import CancelRun, Command, SettlePromise, StartRun, TerminateRun
 from actors.testing.watched import Recorded
 from actors.testing.world import World
 from actors.turn import CANCELLED, TERMINATED, Outcome
@@ -145,6 +146,25 @@ class Instance:
         __tracebackhide__ = True
         self._post(TerminateRun(command_id or self._new_id(), reason, tree))
 
+    def resolve(self, promise: str, value: Any = None, *, command_id: str | None = None) -> bool:
+        """Give a workflow the value of a promise; says whether it was this request that settled it.
+
+        Raises:
+            CommandRefused: the value does not fit what the code waits for; no such workflow, or it has ended.
+        """
+        __tracebackhide__ = True
+        id = command_id or self._new_id()
+        return self._settle(PromiseResolved(promise, Raw(encode(value)), id))
+
+    def reject(
+        self, promise: str, message: str, *, error: str = "Rejected", details: Any = None, command_id: str | None = None
+    ) -> bool:
+        """Settle a promise with a failure of the type `error`; otherwise like `resolve`."""
+        __tracebackhide__ = True
+        info = error_info(Failure(message, details))
+        id = command_id or self._new_id()
+        return self._settle(PromiseRejected(promise, ErrorInfo(error, info.message, info.details), id))
+
     def query(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """Ask, also an instance that has ended; raises `UnknownName`, `InvalidArguments`, `CommandFailed`, `Bug`."""
         __tracebackhide__ = True
@@ -241,7 +261,14 @@ class Instance:
         handler = self._kind.events.get(recorded.type) if isinstance(self._kind, ActorType) else None
         return decode_event(recorded.type, recorded.data) if handler is None else handler.decode(recorded.data)
 
-    def _post(self, mail: StartRun | CancelRun | TerminateRun) -> None:
+    def _settle(self, fact: PromiseResolved | PromiseRejected) -> bool:
+        __tracebackhide__ = True
+        self._post(SettlePromise(fact))
+        hosted = self._world.hosted(self.stream)
+        won = hosted.execution.ledger.promises.get(fact.name) if isinstance(hosted, HostedWorkflow) else None
+        return won is not None and won.by == fact.by
+
+    def _post(self, mail: StartRun | CancelRun | TerminateRun | SettlePromise) -> None:
         """Deliver what is answered at once, or refused."""
         __tracebackhide__ = True
         self._world.post(self.stream, mail)

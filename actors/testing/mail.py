@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Raw, Struct
 
-from actors.journal import Caller, ErrorInfo, Stop, TaskScheduled
+from actors.journal import Caller, ErrorInfo, PromiseRejected, PromiseResolved, Stop, TaskScheduled
 from actors.turn import LocalCall, Outcome
 
 
@@ -53,6 +53,17 @@ class TerminateRun(Struct, frozen=True):
     id: str
     reason: str
     tree: bool
+
+
+class SettlePromise(Struct, frozen=True):
+    """Settle a promise of a workflow."""
+
+    fact: PromiseResolved | PromiseRejected
+
+    @property
+    def id(self) -> str:
+        """The request's."""
+        return self.fact.by
 
 
 class RunTask(Struct, frozen=True):
@@ -121,6 +132,7 @@ Mail = (
     | CommandEnded
     | CancelRun
     | TerminateRun
+    | SettlePromise
     | RunTask
     | TaskEnded
     | RunLocal

@@ -34,6 +34,7 @@ from actors.testing.mail import (
     Mail,
     RunLocal,
     RunTask,
+    SettlePromise,
     StartRun,
     TaskEnded,
     TerminateRun,
@@ -212,7 +213,13 @@ class World:
                 self.answers.setdefault((stream, mail.id), refused)
             case Command() if caller is not None:
                 self.post(caller.stream, CommandEnded(caller.number, stream, outcome))
-            case StartRun(command_id=str(id)) | Command(id=id) | CancelRun(id=id) | TerminateRun(id=id):
+            case (
+                StartRun(command_id=str(id))
+                | Command(id=id)
+                | CancelRun(id=id)
+                | TerminateRun(id=id)
+                | SettlePromise(id=id)
+            ):
                 self.answers.setdefault((stream, id), refused)
             case _:
                 raise refused

@@ -6,7 +6,7 @@ import asyncio
 
 from msgspec import Struct
 
-from actors import Actor, App, CallFailed, Rejected, Workflow, command, event, task, validator
+from actors import Actor, App, CallFailed, PromiseFailed, Rejected, Workflow, command, event, task, validator
 
 
 @task
@@ -131,4 +131,12 @@ class Meter(Workflow):
         return sum(self.units)
 
 
-app = App(actors=[Account, Book, Transfer, Meter], tasks=[tell_customer, weigh])
+class Offer(Workflow):
+    async def run(self) -> str:
+        try:
+            return f"{await self.promise('price', int)} cents"
+        except PromiseFailed as failed:
+            return f"{failed.type}: {failed.details}"
+
+
+app = App(actors=[Account, Book, Transfer, Meter, Offer], tasks=[tell_customer, weigh])

@@ -8,7 +8,19 @@ import pytest
 
 from actors import RunCancelled, RunTerminated
 from actors.testing import CommandFailed, CommandRefused, StoryFailed, WorkflowTest, crash_everywhere, scenario
-from tests.unit.testing.branch import Account, Balance, Book, Lines, Meter, Moved, Transfer, app, tell_customer, weigh
+from tests.unit.testing.branch import (
+    Account,
+    Balance,
+    Book,
+    Lines,
+    Meter,
+    Moved,
+    Offer,
+    Transfer,
+    app,
+    tell_customer,
+    weigh,
+)
 
 TASKS = {tell_customer: None, weigh: weigh}
 
@@ -174,3 +186,20 @@ def test_a_run_that_starts_over() -> None:
 def test_nobody_notices_a_crash_between_runs() -> None:
     """The last run alone is run again."""
     assert crash_everywhere(app, meters, tasks=TASKS, check_json=True) > 30
+
+
+def offers(run: WorkflowTest) -> object:
+    """One promise that is resolved, and one that is rejected."""
+    taken, refused = run.start(Offer, "1"), run.start(Offer, "2")
+    with pytest.raises(CommandRefused, match="promise price"):
+        taken.resolve("price", "much")
+    said = [taken.resolve("price", 4000), taken.resolve("price", 5000), refused.reject("price", "no", details=[1])]
+    return [*said, taken.result(), refused.result()]
+
+
+def test_promises() -> None:
+    """The first one wins; a value that does not fit is refused, and nobody notices a crash."""
+    assert offers(WorkflowTest(app, tasks=TASKS)) == [True, False, True, "4000 cents", "Rejected: [1]"]
+    with pytest.raises(CommandRefused, match="start it first"):
+        WorkflowTest(app, tasks=TASKS).get(Offer, "1").resolve("price", 1)
+    crash_everywhere(app, offers, tasks=TASKS)

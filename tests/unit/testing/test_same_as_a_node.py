@@ -16,7 +16,7 @@ from runtime.errors import CommandError
 from tests.simulation.conftest import silence
 from tests.simulation.world import EPOCH, World, simulate
 from tests.unit.testing import branch, shop
-from tests.unit.testing.branch import Account, Book, Meter, Transfer
+from tests.unit.testing.branch import Account, Book, Meter, Offer, Transfer
 from tests.unit.testing.shop import Basket, Order, Stock
 from tests.unit.testing.test_task_mocks import CLASSES, Does, Near, forever, near, work
 
@@ -74,6 +74,8 @@ class OnANode(Teller):
         async def told() -> Any:
             answer = await getattr(self.client, what)(type, id, *args)
             await asyncio.sleep(5)  # for what comes about by it
+            if what in {"resolve", "reject"}:
+                return answer.resolved
             return None if what in {"start", "cancel", "terminate"} else answer
 
         await self.note(told)
@@ -162,6 +164,18 @@ async def runs(tell: Teller) -> None:
     await tell.do("result", Meter, "1")
 
 
+async def promises(tell: Teller) -> None:
+    await tell.do("start", Offer, "1")
+    await tell.do("resolve", Offer, "1", "price", "much")
+    await tell.do("resolve", Offer, "1", "price", 4000)
+    await tell.do("resolve", Offer, "1", "price", 5000)
+    await tell.do("result", Offer, "1")
+    await tell.do("resolve", Offer, "1", "other", 1)
+    await tell.do("start", Offer, "2")
+    await tell.do("reject", Offer, "2", "price", "no")
+    await tell.do("result", Offer, "2")
+
+
 STORIES = [
     (an_order, shop.app),
     (children, shop.app),
@@ -169,6 +183,7 @@ STORIES = [
     (tasks_that_fail, DOING),
     (transfers, branch.app),
     (runs, branch.app),
+    (promises, branch.app),
 ]
 
 __all__ = ["silence"]
@@ -183,7 +198,7 @@ def kept(type: str, data: bytes) -> str:
     return f"{type} { ({name: told[name] for name in sorted(told) if name not in CHANCE}) }"
 
 
-CHANCE = {"id", "due", "retry_at", "command_id"}
+CHANCE = {"id", "by", "due", "retry_at", "command_id"}
 
 
 def on_the_kit(story: Story, app: App) -> Told:
