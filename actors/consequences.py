@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from actors.failures import cancelled, terminated
+from actors.failures import cancelled, terminated, timed_out
 from actors.journal import (
     AttributesSet,
     ChildCancelRequested,
@@ -21,7 +21,9 @@ from actors.journal import (
     RunCompleted,
     RunContinued,
     RunFailed,
+    RunStarted,
     RunTerminated,
+    RunTimedOut,
     Stop,
     TaskCompleted,
     TaskFailed,
@@ -30,7 +32,14 @@ from actors.journal import (
     TimerSet,
 )
 from actors.ledger import Ledger
-from actors.turn import CANCELLED, TERMINATED, Answer, Outcome, StoppedChild, TimerRow, Turn
+from actors.turn import CANCELLED, TERMINATED, TIMED_OUT, Answer, Outcome, StoppedChild, TimerRow, Turn
+
+DEADLINE = 0  # the number of the timer that ends an instance; the code's begin with 1
+
+
+def _run_started(turn: Turn, event: RunStarted, _: Ledger) -> None:
+    if event.deadline is not None:
+        turn.timers_set.append(TimerRow(DEADLINE, event.deadline))
 
 
 def _task_scheduled(turn: Turn, event: TaskScheduled, _: Ledger) -> None:
@@ -113,15 +122,24 @@ def _run_cancelled(turn: Turn, event: RunCancelled, ledger: Ledger) -> None:
 
 
 def _run_terminated(turn: Turn, event: RunTerminated, ledger: Ledger) -> None:
-    outcome = Outcome(error=terminated(event.reason), ended=TERMINATED)
+    _run_broken_off(turn, Outcome(error=terminated(event.reason), ended=TERMINATED), ledger, tree=event.tree)
+
+
+def _run_timed_out(turn: Turn, event: RunTimedOut, ledger: Ledger) -> None:
+    _run_broken_off(turn, Outcome(error=timed_out(event.deadline), ended=TIMED_OUT), ledger)
+
+
+def _run_broken_off(turn: Turn, outcome: Outcome, ledger: Ledger, *, tree: bool = False) -> None:
     # Every other end waits for the handlers; this one takes them along, and their callers must not wait for ever.
     turn.answers.extend(Answer(id, outcome) for id, taken in ledger.commands.items() if taken.outcome is None)
-    _run_ended(turn, outcome, ledger, tree=event.tree)
+    _run_ended(turn, outcome, ledger, tree=tree)
 
 
 def _run_ended(turn: Turn, outcome: Outcome, ledger: Ledger, *, tree: bool = False) -> None:
     turn.finished = outcome
     _no_more_of(turn, ledger, tree=tree)
+    if ledger.deadline is not None:
+        turn.timers_cleared.append(TimerRow(DEADLINE, ledger.deadline))
 
 
 def _no_more_of(turn: Turn, ledger: Ledger, *, tree: bool = False) -> None:
@@ -136,6 +154,7 @@ def _no_more_of(turn: Turn, ledger: Ledger, *, tree: bool = False) -> None:
 
 # By the event's type; called before the ledger knows of the event.
 CONSEQUENCES: dict[type[JournalEvent], Callable[[Turn, Any, Ledger], None]] = {
+    RunStarted: _run_started,
     TaskScheduled: _task_scheduled,
     TaskCompleted: _task_ended,
     TaskFailed: _task_ended,
@@ -155,4 +174,5 @@ CONSEQUENCES: dict[type[JournalEvent], Callable[[Turn, Any, Ledger], None]] = {
     RunFailed: _run_failed,
     RunCancelled: _run_cancelled,
     RunTerminated: _run_terminated,
+    RunTimedOut: _run_timed_out,
 }

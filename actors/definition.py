@@ -23,6 +23,7 @@ from actors.upcasting import EventUpcasters, PayloadUpcasters
 from actors.workflow import Surroundings, Workflow
 
 MOST_VERSIONS = 2**31 - 1
+MOST_TIMEOUT = 100 * 366 * 86_400  # seconds
 
 
 class _Definition:
@@ -66,6 +67,7 @@ class WorkflowType(_Definition):
         declared = cls.upcasters
         self.upcasters = PayloadUpcasters(self.name, declared, ("run", *self.commands)) if declared else None
         self.version = _version(cls, self.name)
+        self.run_timeout = checked_timeout(cls.run_timeout, self.name)
         self.versions: dict[int, WorkflowType] = {self.version: self}  # all that the app has, this one included
 
     def of_version(self, version: int, stream: str) -> WorkflowType:
@@ -109,6 +111,7 @@ class AbsentType(WorkflowType):
     def __init__(self, name: str, known: str) -> None:
         self.cls, self.name, self.known = Workflow, name, known
         self.commands, self.queries, self.tasks, self.siblings = {}, {}, {}, {}
+        self.run_timeout = None
         self.version, self.versions, self.upcasters = 0, {}, None
 
     def of_version(self, version: int, stream: str) -> WorkflowType:  # noqa: ARG002 - there is none of any version
@@ -197,6 +200,13 @@ def _version(cls: type[Workflow], owner: str) -> int:
     if type(version) is not int or not 1 <= version <= MOST_VERSIONS:
         raise DefinitionError(f"{owner}: version must be a whole number from 1 to {MOST_VERSIONS}, it is {version!r}")
     return version
+
+
+def checked_timeout(timeout: object, owner: str) -> float | None:
+    """Give a run's timeout back if it is one; raises `DefinitionError`."""
+    if timeout is None or (isinstance(timeout, int | float) and 0 < timeout <= MOST_TIMEOUT):
+        return timeout
+    raise DefinitionError(f"{owner}: timeout must be above 0 and at most {MOST_TIMEOUT} seconds, it is {timeout!r}")
 
 
 def _state_type(cls: type[Actor], owner: str) -> type:

@@ -20,12 +20,14 @@ Failure                    base of an application's own declared failures
 ├── TaskError              a task failed for good and was not declared in `raises=`
 ├── ChildFailed            a workflow that another workflow awaited has failed, or its id is taken
 │   ├── ChildCancelled     it was cancelled
-│   └── ChildTerminated    it was terminated
+│   ├── ChildTerminated    it was terminated
+│   └── ChildTimedOut      it had not ended within its timeout
 ├── CallFailed             a command that one actor gave another has failed, or was refused
 ├── PromiseFailed          a promise was rejected, or resolved with a value that does not fit
 └── RunFailed              a workflow that a client awaited has failed
     ├── RunCancelled       it was cancelled
-    └── RunTerminated      it was terminated
+    ├── RunTerminated      it was terminated
+    └── RunTimedOut        it had not ended within its timeout
 """
 
 from __future__ import annotations
@@ -156,6 +158,10 @@ class ChildTerminated(ChildFailed):
     """A child workflow was ended from outside, without its code."""
 
 
+class ChildTimedOut(ChildFailed):
+    """A child workflow had not ended within its timeout."""
+
+
 class CallFailed(Failure):
     """A command that was given to another actor failed; `type` names the declared failure, `actor` the other's stream.
 
@@ -193,3 +199,7 @@ class RunCancelled(RunFailed):
 
 class RunTerminated(RunFailed):
     """A workflow was ended from outside, without its code."""
+
+
+class RunTimedOut(RunFailed):
+    """A workflow had not ended within its timeout."""

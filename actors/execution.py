@@ -22,7 +22,7 @@ from typing import Any
 from msgspec import UNSET, Raw, UnsetType
 
 from actors.attributes import Attribute
-from actors.consequences import CONSEQUENCES
+from actors.consequences import CONSEQUENCES, DEADLINE
 from actors.continuation import MOST_RUNS, KeptRun, kept_run
 from actors.definition import WorkflowType
 from actors.errors import Bug, Nondeterminism, UnknownType, UpcastFailed
@@ -45,6 +45,7 @@ from actors.journal import (
     RunContinued,
     RunStarted,
     RunTerminated,
+    RunTimedOut,
     Stop,
     Stuck,
     TaskAttemptFailed,
@@ -146,12 +147,18 @@ class Execution:
         *,
         attributes: dict[str, Attribute] | None = None,
         memo: Raw | UnsetType = UNSET,
+        timeout: float | None = None,
     ) -> Turn:
         """Create the instance. The arguments must have been checked with `kind.run_signature`, for else it gets stuck.
 
-        With `stop` it ends at once, for its caller changed its mind; its code never runs.
+        With `stop` it ends at once, for its caller changed its mind; its code never runs. `timeout`, in seconds, stands for
+        that of its class.
         """
-        turn = self._take(RunStarted(input, command_id, caller, self.kind.version, stop, attributes, memo), at)
+        timeout = self.kind.run_timeout if timeout is None else timeout
+        deadline = None if timeout is None else at + timeout
+        turn = self._take(
+            RunStarted(input, command_id, caller, self.kind.version, stop, attributes, memo, deadline=deadline), at
+        )
         if stop is not None and stop.how == "terminate":
             self._append(turn, RunTerminated(command_id or "", stop.reason, stop.tree))
         return turn
@@ -229,10 +236,19 @@ class Execution:
 
     def timer_fired(self, number: int, at: float) -> Turn:
         """Take a timer that came due; an empty turn when nobody waits for it any more."""
+        if number == DEADLINE:
+            return self._time_out(at)
         waited_for = number in self.ledger.timers if self.broken else number in self.program.timers
         if not waited_for or self.outcome is not None:
             return Turn()
         return self._take(TimerFired(number), at)
+
+    def _time_out(self, at: float) -> Turn:
+        """End the instance at once, without running its code."""
+        turn, ledger = Turn(), self.ledger
+        if self.outcome is None and ledger.deadline is not None and at >= ledger.deadline:
+            self._append(turn, RunTimedOut(ledger.deadline))
+        return turn
 
     def stick(self) -> Turn:
         """Record that the instance is broken; an empty turn when the journal says so already."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import UNSET, Raw, UnsetType
@@ -13,6 +14,7 @@ from actors.errors import (
     ChildCancelled,
     ChildFailed,
     ChildTerminated,
+    ChildTimedOut,
     Failure,
     PayloadRefused,
     PromiseFailed,
@@ -50,7 +52,9 @@ def child_failure(stream: str, info: ErrorInfo, ended: str | None = None) -> Chi
     return kind(stream, kind.__name__, info.message)
 
 
-_CHILD_ENDS: dict[str | None, type[ChildFailed]] = {"cancelled": ChildCancelled, "terminated": ChildTerminated}
+_CHILD_ENDS: dict[str | None, type[ChildFailed]] = {
+    "cancelled": ChildCancelled, "terminated": ChildTerminated, "timed_out": ChildTimedOut,
+}  # fmt: skip
 
 
 def cancelled(reason: str) -> ErrorInfo:
@@ -66,6 +70,12 @@ def terminated(reason: str) -> ErrorInfo:
 def call_failure(stream: str, command: str, info: ErrorInfo) -> CallFailed:
     """Make the exception that code sees for a command of another actor that failed."""
     return CallFailed(stream, command, info.type, info.message, info.details_value())
+
+
+def timed_out(deadline: float) -> ErrorInfo:
+    """Describe the end of a run that did not end in time."""
+    by = datetime.fromtimestamp(deadline, UTC).isoformat(sep=" ", timespec="seconds")
+    return ErrorInfo("RunTimedOut", f"the run had not ended by {by}, its timeout")
 
 
 def describe(error: BaseException) -> str:

@@ -102,6 +102,7 @@ class RunStarted(Fact):
     attributes: dict[str, Attribute] | None = None
     memo: Raw | UnsetType = UNSET
     origin: Origin | None = None  # of an instance that was not started, but forked
+    deadline: float | None = None  # in seconds since the epoch: the instance must have ended by then
 
 
 class CommandReceived(Fact):
@@ -137,6 +138,12 @@ class RunTerminated(Fact):
     id: str
     reason: str = ""
     tree: bool = False
+
+
+class RunTimedOut(Fact):
+    """The instance had not ended by its deadline, in seconds since the epoch: it was ended at once and without its code."""
+
+    deadline: float
 
 
 class TaskCompleted(Fact):
@@ -432,6 +439,7 @@ _EVENTS: tuple[type[JournalEvent], ...] = (
     ChildCancelRequested,
     AttributesSet,
     PromiseResolved, PromiseRejected,
+    RunTimedOut,
 )  # fmt: skip
 _DECODERS: dict[str, Callable[[bytes | Raw], JournalEvent]] = {
     event.__name__: plain_decoder(event) for event in _EVENTS

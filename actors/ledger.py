@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from actors.attributes import Attribute
-from actors.failures import cancelled, terminated
+from actors.failures import cancelled, terminated, timed_out
 from actors.journal import (
     AttributesSet,
     CancelRequested,
@@ -33,6 +33,7 @@ from actors.journal import (
     RunFailed,
     RunStarted,
     RunTerminated,
+    RunTimedOut,
     Stuck,
     TaskAttemptFailed,
     TaskCompleted,
@@ -42,7 +43,7 @@ from actors.journal import (
     TimerSet,
     ValueRecorded,
 )
-from actors.turn import CANCELLED, TERMINATED, Outcome
+from actors.turn import CANCELLED, TERMINATED, TIMED_OUT, Outcome
 
 
 class OpenTask:
@@ -109,6 +110,11 @@ class Ledger:
         self.outcome: Outcome | None = None
         self.stuck = False
         self.stuck_by: str | None = None  # the type of the error that the journal names
+
+    @property
+    def deadline(self) -> float | None:
+        """By when the instance must have ended, in seconds since the epoch; its timer has the number 0."""
+        return None if self.start is None else self.start.deadline
 
     def is_new_outcome(self, task: int, *, local: bool) -> bool:
         """Say whether nobody recorded an outcome for this task yet: the first one wins."""
@@ -227,6 +233,10 @@ def _promise_settled(ledger: Ledger, event: PromiseResolved | PromiseRejected) -
     ledger.promises.setdefault(event.name, event)
 
 
+def _run_timed_out(ledger: Ledger, event: RunTimedOut) -> None:
+    ledger.outcome = Outcome(error=timed_out(event.deadline), ended=TIMED_OUT)
+
+
 def _stuck(ledger: Ledger, event: Stuck) -> None:
     ledger.stuck, ledger.stuck_by = True, event.error.type
 
@@ -260,6 +270,7 @@ _TAKE: dict[type[JournalEvent], Callable[[Ledger, Any], None]] = {
     RunTerminated: _run_terminated,
     PromiseResolved: _promise_settled,
     PromiseRejected: _promise_settled,
+    RunTimedOut: _run_timed_out,
     Stuck: _stuck,
     Resumed: _resumed,
     AttributesSet: _attributes_set,

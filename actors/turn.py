@@ -12,6 +12,7 @@ from actors.journal import ChildStarted, CommandSent, ErrorInfo, Stop, TaskSched
 
 CANCELLED: Final = "cancelled"
 TERMINATED: Final = "terminated"
+TIMED_OUT: Final = "timed_out"
 
 if TYPE_CHECKING:
     from actors.continuation import KeptRun
@@ -60,9 +61,8 @@ class Outcome(Struct, gc=False):
 
     result: Raw | None = None
     error: ErrorInfo | None = None
-    ended: Literal["cancelled", "terminated"] | None = (
-        None  # `CANCELLED` or `TERMINATED`, with an error that says why; None for every other end
-    )
+    # `CANCELLED`, `TERMINATED` or `TIMED_OUT`, with an error that says why; None for every other end
+    ended: Literal["cancelled", "terminated", "timed_out"] | None = None
 
     @property
     def status(self) -> str:

@@ -112,10 +112,14 @@ class Workflow(Speaker):
     Several classes of one name may be registered, each with a version of its own: `class Order(Workflow, version=2)` beside
     `class OrderV1(Workflow, name="Order", version=1)`. New instances are started with the newest, and go on with
     the one they were started with; it is in their first event.
+
+    `class Order(Workflow, timeout=86_400)` ends an instance so many seconds after its start, at once and without running its
+    code, unless it has ended by then: its result is a `RunTimedOut`. `continue_as_new` gives it no more time.
     """
 
     type_name: ClassVar[str]
     type_version: ClassVar[int]
+    run_timeout: ClassVar[float | None]
     upcasters: ClassVar[
         Sequence[WorkflowUpcaster]
     ] = ()  # how old forms in journals are read: UpcastInput, UpcastResult
@@ -125,9 +129,11 @@ class Workflow(Speaker):
         # Any signature: `run` takes what the workflow needs.
         run: Callable[..., Any]
 
-    def __init_subclass__(cls, *, name: str | None = None, version: int = 1, **kwargs: Any) -> None:
+    def __init_subclass__(
+        cls, *, name: str | None = None, version: int = 1, timeout: float | None = None, **kwargs: Any
+    ) -> None:
         super().__init_subclass__(**kwargs)
-        cls.type_name, cls.type_version = name or cls.__name__, version
+        cls.type_name, cls.type_version, cls.run_timeout = name or cls.__name__, version, timeout
 
     @property
     def id(self) -> str:

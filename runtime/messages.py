@@ -16,6 +16,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from actors.attributes import Attribute, checked
 from actors.codec import check, decode_any, decoder
+from actors.definition import MOST_TIMEOUT
 from actors.errors import PayloadRefused
 from actors.journal import Caller, ErrorInfo, Stop
 
@@ -50,6 +51,7 @@ class Start(Addressed, tag="start"):
     """Create a workflow instance. The id is its idempotency key: a second start with the same input attaches.
 
     `attributes` are its first search attributes, `memo` a JSON value for people; neither counts as input.
+    `timeout`: seconds after which the instance is ended, instead of its class's.
     One that a workflow sends for a child of its own says so: `caller`, and since when it asks. With `stop` the child,
     which may or may not have been started before, is not wanted any more.
     """
@@ -62,6 +64,7 @@ class Start(Addressed, tag="start"):
     caller: Caller | None = None
     asked_at: datetime | None = None
     stop: Stop | None = None
+    timeout: float | None = None
 
 
 class Send(Addressed, tag="command"):
@@ -160,7 +163,7 @@ class ChildOutcome(Addressed, tag="child_outcome"):
     child: str
     result: Raw | UnsetType = UNSET
     error: ErrorInfo | None = None
-    ended: Literal["cancelled", "terminated"] | None = None
+    ended: Literal["cancelled", "terminated", "timed_out"] | None = None
 
 
 class CommandOutcome(Addressed, tag="command_outcome"):
@@ -223,6 +226,7 @@ class Status(StrEnum):
     STUCK = "stuck"
     CANCELLED = "cancelled"
     TERMINATED = "terminated"
+    TIMED_OUT = "timed_out"
 
 
 class Reply(Struct, gc=False, omit_defaults=True):
@@ -276,6 +280,8 @@ def _check_notes(start: Start) -> None:
         checked(start.attributes)
     if isinstance(start.memo, Raw):
         decode_any(start.memo)
+    if start.timeout is not None and not 0 < start.timeout <= MOST_TIMEOUT:
+        raise PayloadRefused(f"timeout must be above 0 and at most {MOST_TIMEOUT} seconds, it is {start.timeout!r}")
 
 
 def decode_task(body: bytes) -> TaskMessage:

@@ -11,7 +11,7 @@ from msgspec import Raw
 from actors.actor import Actor
 from actors.codec import decode_any, encode
 from actors.definition import ActorType, WorkflowType
-from actors.errors import DefinitionError, Failure, RunCancelled, RunFailed, RunTerminated
+from actors.errors import DefinitionError, Failure, RunCancelled, RunFailed, RunTerminated, RunTimedOut
 from actors.failures import error_info
 from actors.history import PastEvent, write_history
 from actors.journal import ErrorInfo, PromiseRejected, PromiseResolved, decode_event
@@ -21,7 +21,7 @@ from actors.testing.hosted import HostedWorkflow
 from actors.testing.mail import CancelRun, Command, SettlePromise, StartRun, TerminateRun
 from actors.testing.watched import Recorded
 from actors.testing.world import World
-from actors.turn import CANCELLED, TERMINATED, Outcome
+from actors.turn import CANCELLED, TERMINATED, TIMED_OUT, Outcome
 from actors.workflow import Workflow
 
 
@@ -195,13 +195,14 @@ class Instance:
             raise NothingHappens(f"{self.stream} never ends: nothing is left to happen, and {self._why()}")
         outcome = self._outcome or Outcome()
         if (error := outcome.error) is not None:
-            ended = {CANCELLED: RunCancelled, TERMINATED: RunTerminated}.get(outcome.ended or "", RunFailed)
+            ends = {CANCELLED: RunCancelled, TERMINATED: RunTerminated, TIMED_OUT: RunTimedOut}
+            ended = ends.get(outcome.ended or "", RunFailed)
             raise ended(self.stream, error.type, error.message, error.details_value())
         return kind.run_signature.decode_result(outcome.result or b"null")
 
     @property
     def status(self) -> str:
-        """`running`, `completed`, `failed`, `cancelled`, `terminated`; of an actor `active`, of what nothing has happened to yet `new`."""
+        """`running`, `completed`, `failed`, `cancelled`, `terminated`, `timed_out`; of an actor `active`, of what nothing has happened to yet `new`."""
         hosted = self._world.hosted(self.stream)
         if not hosted.journal:
             return "new"

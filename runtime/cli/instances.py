@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from runtime.client import Client
 
 FOREVER = 0.0
-_STATUS = {"RunCancelled": "cancelled", "RunTerminated": "terminated"}
+_STATUS = {"RunCancelled": "cancelled", "RunTerminated": "terminated", "RunTimedOut": "timed_out"}
 Reason = Annotated[str, typer.Option(help="Why, for people; kept in the history.")]
 ResultTimeout = Annotated[
     float, typer.Option(metavar="SECONDS", min=0, help="How long to wait for the end; 0: until it comes.")

@@ -24,6 +24,7 @@ from actors.journal import (
     RunFailed,
     RunStarted,
     RunTerminated,
+    RunTimedOut,
     TaskAttemptFailed,
     TaskCompleted,
     TaskFailed,
@@ -116,7 +117,7 @@ def ending(events: Sequence[RecordedEvent]) -> dict[str, Any]:
                 return {"result": payload(event)["result"]}
             case RunFailed():
                 return {"error": payload(event)["error"]}
-            case RunCancelled() | RunTerminated():
+            case RunCancelled() | RunTerminated() | RunTimedOut():
                 return {"reason": payload(event).get("reason", "")}
             case _:
                 continue

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from eventstore.store import EventStore
 
 COLOURS = {
-    "running": "cyan", "completed": "green", "failed": "red", "cancelled": "yellow", "terminated": "red",
+    "running": "cyan", "completed": "green", "failed": "red", "cancelled": "yellow", "terminated": "red", "timed_out": "red",
     "stuck": "bold red", "parked": "bold yellow", "active": "",
 }  # fmt: skip
 
@@ -32,7 +32,7 @@ def list_(
     status: Annotated[
         str | None,
         typer.Option(
-            help="Only this status: running, completed, failed, cancelled, terminated, stuck, parked, active (actors)."
+            help="Only this status: running, completed, failed, cancelled, terminated, timed_out, stuck, parked, active (actors)."
         ),
     ] = None,
     where: Annotated[

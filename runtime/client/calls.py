@@ -11,7 +11,8 @@ from msgspec import UNSET, Raw, UnsetType
 from actors import Actor, InvalidInput, UnknownName, Workflow
 from actors.attributes import Attribute, checked
 from actors.codec import decode_any, encode
-from actors.definition import ActorType, WorkflowType
+from actors.definition import ActorType, WorkflowType, checked_timeout
+from actors.errors import DefinitionError
 from actors.journal import ErrorInfo
 from actors.names import stream_name
 from actors.signature import Signature
@@ -55,6 +56,7 @@ class Calls:
         when: ReplyWhen,
         attributes: Mapping[str, Any] | None = None,
         memo: Any = None,
+        timeout: float | None = None,
     ) -> Start:
         """Make a start."""
         name = type_name(type)
@@ -69,6 +71,7 @@ class Calls:
             reply_when=when,
             attributes=found_by,
             memo=note,
+            timeout=self._timeout(timeout),
         )
 
     def send(
@@ -181,6 +184,12 @@ class Calls:
         """Read a result as the annotated type, where a class is given; raises `actors.PayloadRefused`."""
         signature = self.signature(type, kind, name)
         return decode_any(raw) if signature is None else signature.decode_result(raw)
+
+    def _timeout(self, timeout: float | None) -> float | None:
+        try:
+            return checked_timeout(timeout, "run_timeout")
+        except DefinitionError as error:
+            raise CommandInvalid(str(error), "InvalidInput") from error
 
     def _notes(
         self, attributes: Mapping[str, Any] | None, memo: Any

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
-from actors import Failure, RunCancelled, RunFailed, RunTerminated
+from actors import Failure, RunCancelled, RunFailed, RunTerminated, RunTimedOut
 from actors.failures import error_info
 from actors.journal import ErrorInfo
 from eventstore import EventStore, ListedExecution
@@ -28,7 +28,10 @@ from runtime.errors import ConfigurationError
 from runtime.messages import Inbound, Reply, ReplyWhen, Status
 from runtime.transport.port import Transport
 
-_FAILED = {Status.FAILED: RunFailed, Status.CANCELLED: RunCancelled, Status.TERMINATED: RunTerminated}
+_FAILED = {
+    Status.FAILED: RunFailed, Status.CANCELLED: RunCancelled, Status.TERMINATED: RunTerminated,
+    Status.TIMED_OUT: RunTimedOut,
+}  # fmt: skip
 
 
 class Client:
@@ -91,6 +94,7 @@ class Client:
         input: Any = None,
         search_attributes: Mapping[str, Any] | None = None,
         memo: Any = None,
+        run_timeout: float | None = None,
         **kwargs: Any,
     ) -> bool:
         """Start a workflow; comes back when its start is durable.
@@ -107,6 +111,7 @@ class Client:
             input: all arguments as one JSON-like value, instead of args and kwargs.
             search_attributes: what `list` finds it by: text, numbers, bools and times by name; `run` may set others.
             memo: anything JSON-like, noted in the history for people.
+            run_timeout: seconds after which the instance is ended, unless it has ended by then; None: its class's, if it has one.
             kwargs: arguments of `run`.
 
         Returns:
@@ -118,7 +123,17 @@ class Client:
             AnswerTimeout: no answer in time.
         """
         message = self._calls.start(
-            type, id, args, kwargs, input, command_id, correlation_id, ReplyWhen.ACCEPTED, search_attributes, memo
+            type,
+            id,
+            args,
+            kwargs,
+            input,
+            command_id,
+            correlation_id,
+            ReplyWhen.ACCEPTED,
+            search_attributes,
+            memo,
+            run_timeout,
         )
         return decode_created(result_of(await self._asker.ask(message, timeout))).created
 
@@ -133,11 +148,22 @@ class Client:
         input: Any = None,
         search_attributes: Mapping[str, Any] | None = None,
         memo: Any = None,
+        run_timeout: float | None = None,
         **kwargs: Any,
     ) -> Any:
         """Start a workflow and wait for its result: one message there, one back. Raises like `start` and `result`."""
         message = self._calls.start(
-            type, id, args, kwargs, input, command_id, correlation_id, ReplyWhen.COMPLETED, search_attributes, memo
+            type,
+            id,
+            args,
+            kwargs,
+            input,
+            command_id,
+            correlation_id,
+            ReplyWhen.COMPLETED,
+            search_attributes,
+            memo,
+            run_timeout,
         )
         return self._result(type, message, await self._asker.ask(message, timeout))
 
@@ -343,7 +369,7 @@ class Client:
 
         Raises:
             RunFailed: the run ended with a declared failure; `.type` names it.
-            RunCancelled, RunTerminated: it ended by that; both are a RunFailed.
+            RunCancelled, RunTerminated, RunTimedOut: it ended by that; each is a RunFailed.
             NotFound: there is no such instance.
             AnswerTimeout: no result in time.
         """

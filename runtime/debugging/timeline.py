@@ -82,6 +82,7 @@ _ENDS = {
     "RunFailed": _End("run", None, "failed"),
     "RunCancelled": _End("run", None, "cancelled"),
     "RunTerminated": _End("run", None, "terminated"),
+    "RunTimedOut": _End("run", None, "timed out"),
 }
 _MARKS = {"TaskAttemptFailed": ("task", "task")}
 

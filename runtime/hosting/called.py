@@ -11,7 +11,7 @@ from collections.abc import Callable
 from actors.execution import Execution
 from actors.journal import Caller
 from actors.ledger import Ledger, TakenCommand
-from actors.turn import TERMINATED, Outcome, Turn
+from actors.turn import TERMINATED, TIMED_OUT, Outcome, Turn
 from eventstore import Commit, InboxMark, LoadedStream, OutboxMessage
 from runtime.hosting.calls import answer_message, denial, mark_of, outcome_of, outcome_of_command, wanted_before
 from runtime.hosting.former_runs import second_id
@@ -63,7 +63,7 @@ class Called:
         told: list[OutboxMessage] = []
         left = {taken.received.id: taken for taken in turn.left or ()}
         for answer in turn.answers:
-            if answer.outcome.ended == TERMINATED:
+            if answer.outcome.ended in {TERMINATED, TIMED_OUT}:
                 continue  # told below, in the words that everybody hears who asks later
             taken = ledger.commands.get(answer.command_id) or left.get(answer.command_id)
             if taken is not None and (caller := taken.received.caller) is not None and not taken.received.told:

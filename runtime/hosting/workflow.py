@@ -236,6 +236,7 @@ class WorkflowBehaviour:
                     message.stop,
                     attributes=message.attributes,
                     memo=message.memo,
+                    timeout=message.timeout,
                 ),
                 now,
                 message.command_id,

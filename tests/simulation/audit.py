@@ -45,7 +45,9 @@ def audit_rest(store: MemoryStore, broker: MemoryBroker, queues: frozenset[str],
 
     Without `ended` instances may go on waiting for commands.
     """
-    at_rest = {"completed", "failed", "cancelled", "terminated", "active"} | (set() if ended else {"running"})
+    at_rest = {"completed", "failed", "cancelled", "terminated", "timed_out", "active"} | (
+        set() if ended else {"running"}
+    )
     for partition in store.log.partitions:
         assert not partition.outbox, partition.outbox
         assert not partition.timers, partition.timers

@@ -32,3 +32,17 @@ def test_meter() -> None:
             stage.reload()
         assert stage.result == 12
         assert stage.types.count("RunContinued") == 1
+
+
+def test_parcel() -> None:
+    """It is ended by its timeout; one that is signed for in time is not."""
+    parcel = example("parcel.py")
+    with Stage(parcel.Parcel) as stage:
+        stage.start()
+        stage.now += 7 * 86_400
+        stage.fire(0)
+        assert stage.error.type == "RunTimedOut"
+    with Stage(parcel.Parcel) as stage:
+        stage.start()
+        stage.command("sign", by="ann")
+        assert stage.result == "ann"
