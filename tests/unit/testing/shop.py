@@ -78,6 +78,19 @@ class Basket(Workflow):
         return payments
 
 
+class Hurried(Workflow):
+    """Gives one child a time, and lets another outlive it."""
+
+    async def run(self, seconds: int) -> str:
+        self.start_child(Order, f"h{self.id}-audit", "audit", 1, on_close="abandon")
+        try:
+            async with asyncio.timeout(seconds):
+                await self.execute(Order, f"h{self.id}-late", "late", 2)
+        except TimeoutError:
+            return "too late"
+        return "in time"
+
+
 class Waits(Workflow):
     async def run(self) -> None:
         await self.until(lambda: False)
@@ -131,5 +144,5 @@ class Stock(Actor):
         self.state.units += e.units
 
 
-app = App(actors=[Order, Basket, Waits, Ticks, Broken, Stock], tasks=[charge, write_to, tax])
+app = App(actors=[Order, Basket, Hurried, Waits, Ticks, Broken, Stock], tasks=[charge, write_to, tax])
 PAID: dict[Any, Any] = {charge: "payment-1", write_to: None, tax: tax}

@@ -17,7 +17,7 @@ from tests.simulation.conftest import silence
 from tests.simulation.world import EPOCH, World, simulate
 from tests.unit.testing import branch, shop
 from tests.unit.testing.branch import Account, Book, Meter, Offer, Transfer
-from tests.unit.testing.shop import Basket, Order, Stock
+from tests.unit.testing.shop import Basket, Hurried, Order, Stock
 from tests.unit.testing.test_task_mocks import CLASSES, Does, Near, forever, near, work
 
 Story = Callable[["Teller"], Awaitable[None]]
@@ -36,7 +36,7 @@ class Teller:
         except (CommandFailed, CommandRefused, CommandError, RunFailed) as error:
             self.said.append((error.type, getattr(error, "details", None)))
 
-    async def do(self, what: str, type: Any, id: str, *args: Any) -> None:
+    async def do(self, what: str, type: Any, id: str, *args: Any, **kwargs: Any) -> None:
         raise NotImplementedError
 
     async def late(self, type: Any, id: str, seconds: float, command: str, *args: Any) -> None:
@@ -51,9 +51,9 @@ class OnTheKit(Teller):
         super().__init__()
         self.run = run
 
-    async def do(self, what: str, type: Any, id: str, *args: Any) -> None:
+    async def do(self, what: str, type: Any, id: str, *args: Any, **kwargs: Any) -> None:
         async def told() -> Any:
-            answer = getattr(self.run.get(type, id), what)(*args)
+            answer = getattr(self.run.get(type, id), what)(*args, **kwargs)
             return None if what in {"start", "cancel", "terminate"} else answer
 
         await self.note(told)
@@ -70,9 +70,9 @@ class OnANode(Teller):
         super().__init__()
         self.client = client
 
-    async def do(self, what: str, type: Any, id: str, *args: Any) -> None:
+    async def do(self, what: str, type: Any, id: str, *args: Any, **kwargs: Any) -> None:
         async def told() -> Any:
-            answer = await getattr(self.client, what)(type, id, *args)
+            answer = await getattr(self.client, what)(type, id, *args, **kwargs)
             await asyncio.sleep(5)  # for what comes about by it
             if what in {"resolve", "reject"}:
                 return answer.resolved
@@ -109,6 +109,16 @@ async def children(tell: Teller) -> None:
     await tell.do("cancel", Basket, "6", "enough")
     await tell.do("result", Basket, "6")
     await tell.do("result", Order, "6-1")
+    await tell.do("start", Basket, "7", "ada", [100, 200])
+    await tell.do("terminate", Basket, "7", "enough", tree=True)
+    await tell.do("result", Basket, "7")
+    await tell.do("result", Order, "7-1")
+    await tell.do("start", Hurried, "1", 20)
+    await tell.later(30)
+    await tell.do("result", Hurried, "1")
+    await tell.do("call", Order, "h1-audit", "ship", "T-9")
+    await tell.do("result", Order, "h1-audit")
+    await tell.do("result", Order, "h1-late")
 
 
 async def a_stock(tell: Teller) -> None:
