@@ -70,6 +70,12 @@ async def endings(world: World, client: Client) -> list[str]:
     return ["Bookable/cancelled", "Bookable/terminated"]
 
 
+async def deadlines(world: World, client: Client) -> list[str]:
+    await client.start("Bookable", "late", run_timeout=5)
+    await has(world, "Bookable/late", "RunTimedOut")
+    return ["Bookable/late"]
+
+
 async def continued(world: World, client: Client) -> list[str]:
     await client.start("Living", "1", input={"left": 2})
     for n in (1, 2, 3):
@@ -151,6 +157,6 @@ async def actors(world: World, client: Client) -> list[str]:
 STORIES: dict[str, Story] = {
     story.__name__: story
     for story in (
-        tasks, waits, commands, children, endings, continued, patches, versions, stuck_and_parked, attributes, actors, promises,
+        tasks, waits, commands, children, endings, deadlines, continued, patches, versions, stuck_and_parked, attributes, actors, promises,
     )
 }  # fmt: skip
