@@ -152,7 +152,15 @@ class HostedWorkflow(Hosted):
     def _start(self, mail: StartRun, at: float) -> Turn:
         execution = self.execution
         if (started := execution.ledger.start) is None:
-            return execution.start(mail.input, mail.command_id, at, mail.caller, mail.stop)
+            return execution.start(
+                mail.input,
+                mail.command_id,
+                at,
+                mail.caller,
+                mail.stop,
+                attributes=mail.attributes,
+                timeout=mail.timeout,
+            )
         if canonical(started.input) == canonical(mail.input) and started.caller == mail.caller:
             return Turn() if mail.stop is None else execution.stop(mail.stop, mail.command_id or "", at)
         if mail.caller is None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import Raw
 
 from actors.actor import Actor
+from actors.attributes import checked
 from actors.codec import decode_any, encode
 from actors.definition import ActorType, WorkflowType
 from actors.errors import DefinitionError, Failure, RunCancelled, RunFailed, RunTerminated, RunTimedOut
@@ -39,14 +40,23 @@ class Instance:
     def __repr__(self) -> str:
         return f"<{self.stream}, {self.status}>"
 
-    def start(self, *args: Any, command_id: str | None = None, **kwargs: Any) -> None:
+    def start(
+        self,
+        *args: Any,
+        command_id: str | None = None,
+        search_attributes: Mapping[str, Any] | None = None,
+        run_timeout: float | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Start a workflow, like `WorkflowTest.start`."""
         __tracebackhide__ = True
         if not isinstance(self._kind, WorkflowType):
             raise DefinitionError(f"{self.stream} is an actor: it is not started; `get` it and call a command")
         with self._world.watching():
             input = Raw(self._kind.run_signature.encode(args, kwargs))
-        self._post(StartRun(input, command_id or self._new_id()))
+        found_by = {name: value for name, value in checked(search_attributes or {}).items() if value is not None}
+        start = StartRun(input, command_id or self._new_id(), attributes=found_by or None, timeout=run_timeout)
+        self._post(start)
 
     def call(self, name: str, /, *args: Any, command_id: str | None = None, **kwargs: Any) -> Any:
         """Send a command and wait for its answer.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Raw, Struct
 
+from actors.attributes import Attribute
 from actors.journal import Caller, ErrorInfo, PromiseRejected, PromiseResolved, Stop, TaskScheduled
 from actors.turn import LocalCall, Outcome
 
@@ -15,6 +16,8 @@ class StartRun(Struct, frozen=True):
     command_id: str | None = None
     caller: Caller | None = None
     stop: Stop | None = None  # it is not wanted any more
+    attributes: dict[str, Attribute] | None = None
+    timeout: float | None = None
 
 
 class Command(Struct, frozen=True):

@@ -72,9 +72,17 @@ class WorkflowTest:
         self._commands = 0
 
     def start(
-        self, workflow: type[Workflow] | str, id: str, /, *args: Any, command_id: str | None = None, **kwargs: Any
+        self,
+        workflow: type[Workflow] | str,
+        id: str,
+        /,
+        *args: Any,
+        command_id: str | None = None,
+        search_attributes: Mapping[str, Any] | None = None,
+        run_timeout: float | None = None,
+        **kwargs: Any,
     ) -> Instance:
-        """Start a workflow, or find the one that was started so before.
+        """Start a workflow, or find the one that was started so before. The options are a client's.
 
         Raises:
             UnknownName, InvalidArguments, InvalidId: as a client would.
@@ -83,7 +91,9 @@ class WorkflowTest:
         """
         __tracebackhide__ = True
         instance = self.get(workflow, id)
-        instance.start(*args, command_id=command_id, **kwargs)
+        instance.start(
+            *args, command_id=command_id, search_attributes=search_attributes, run_timeout=run_timeout, **kwargs
+        )
         return instance
 
     def get(self, type: type[Actor] | type[Workflow] | str, id: str, /) -> Instance:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from actors import DefinitionError, InvalidArguments, RunFailed, UnknownName
+from actors import DefinitionError, InvalidArguments, RunFailed, RunTimedOut, UnknownName
 from actors.testing import (
     CommandFailed,
     CommandRefused,
@@ -241,3 +241,13 @@ def test_dates_begin_where_the_test_says() -> None:
     assert run.calls(write_to)[0].args["text"] == "shipped as T-7 at 05-06"
     run.advance(DAY)
     assert run.now == datetime(2031, 5, 7, tzinfo=UTC)
+
+
+def test_the_options_of_a_start() -> None:
+    """Search attributes, and a timeout that ends the instance."""
+    run = paid()
+    waits = run.start(Waits, "1", search_attributes={"sort": "idle"}, run_timeout=60)
+    assert waits.attributes == {"sort": "idle"}
+    with pytest.raises(RunTimedOut):
+        waits.result()
+    assert (waits.status, run.now - NEW_YEAR) == ("timed_out", timedelta(seconds=60))
