@@ -8,6 +8,7 @@ import pytest
 
 from tests.simulation.calls_scenario import CALLS
 from tests.simulation.crash_story import run_scenario
+from tests.simulation.forms_scenario import FORMS
 from tests.simulation.scenario import CHILDREN, LONG, ROUNDS, SHORT, Scenario
 
 PARTS = 4
@@ -52,6 +53,12 @@ def test_a_node_may_die_at_any_await_of_commands_between_actors(part: int) -> No
 def test_a_node_may_die_at_any_await_of_a_workflow_that_starts_over(part: int) -> None:
     """Nor of the runs that follow each other in one stream, and of commands that one of them has handled."""
     assert _kill_nodes(ROUNDS, 1 + part, PARTS) > 20
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_node_may_die_at_any_await_of_commands_in_their_other_forms(part: int) -> None:
+    """Nor of a command with its start, for later, or that is refused before it is recorded; and of promises."""
+    assert _kill_nodes(FORMS, 1 + part, PARTS) > 20
 
 
 @pytest.mark.parametrize("who", ["node_dies_at", "companion_dies_at"])
