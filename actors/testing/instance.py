@@ -18,7 +18,7 @@ from actors.history import PastEvent, write_history
 from actors.journal import ErrorInfo, PromiseRejected, PromiseResolved, decode_event
 from actors.names import stream_name
 from actors.testing.errors import CommandFailed, CommandRefused, NothingHappens
-from actors.testing.hosted import HostedWorkflow
+from actors.testing.hosted_workflow import HostedWorkflow
 from actors.testing.mail import CancelRun, Command, SettlePromise, StartRun, TerminateRun
 from actors.testing.watched import Recorded
 from actors.testing.world import World

@@ -22,7 +22,9 @@ from actors.task import TaskContext
 from actors.testing.effects import MOST_ATTEMPTS, spread
 from actors.testing.errors import CommandFailed, CommandRefused, NoEnd
 from actors.testing.faults import Faults
-from actors.testing.hosted import Hosted, HostedActor, HostedWorkflow
+from actors.testing.hosted import Hosted
+from actors.testing.hosted_actor import HostedActor
+from actors.testing.hosted_workflow import HostedWorkflow
 from actors.testing.json_check import JsonCheck
 from actors.testing.mail import (
     VOLATILE,
@@ -185,6 +187,8 @@ class World:
             turn = hosted.take(mail, self.now)
         hosted.commit(mail, turn, self.now)
         spread(self, hosted, turn)
+        if hosted.dirty:
+            self._drop(hosted)
         if self.faults.crash_after == len(self.steps):
             self._drop(hosted)
             if not isinstance(mail, VOLATILE) and (again := hosted.take(mail, self.now)).events:
@@ -197,8 +201,9 @@ class World:
         __tracebackhide__ = True
         hosted.drop()
         self.withdraw(hosted.stream, ("local", 0))
-        for call in hosted.reloaded():
-            self.post(hosted.stream, RunLocal(call, 1))
+        if (turn := hosted.reloaded(self.now)).events:
+            hosted.commit(None, turn, self.now)
+        spread(self, hosted, turn)
 
     def _refuse(self, stream: str, mail: Mail, refused: CommandRefused | CommandFailed) -> None:
         caller = mail.caller if isinstance(mail, StartRun | Command) else None
