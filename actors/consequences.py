@@ -37,7 +37,9 @@ from actors.turn import CANCELLED, TERMINATED, TIMED_OUT, Answer, Outcome, Stopp
 DEADLINE = 0  # the number of the timer that ends an instance; the code's begin with 1
 
 
-def _run_started(turn: Turn, event: RunStarted, _: Ledger) -> None:
+def _run_started(turn: Turn, event: RunStarted, ledger: Ledger) -> None:
+    if event.again:
+        _leave_commands(turn, ledger)
     if event.deadline is not None:
         turn.timers_set.append(TimerRow(DEADLINE, event.deadline))
 
@@ -103,10 +105,14 @@ def _command_failed(turn: Turn, event: CommandFailed, _: Ledger) -> None:
 
 
 def _run_continued(turn: Turn, _: RunContinued, ledger: Ledger) -> None:
-    turn.left = [*(turn.left or ()), *ledger.commands.values()]
-    turn.first_run_left = turn.first_run_left or ledger.run == 1
+    _leave_commands(turn, ledger)
     turn.local_calls = []
     _no_more_of(turn, ledger)
+
+
+def _leave_commands(turn: Turn, ledger: Ledger) -> None:
+    turn.left = [*(turn.left or ()), *ledger.commands.values()]
+    turn.first_run_left = turn.first_run_left or ledger.run == 1
 
 
 def _run_completed(turn: Turn, event: RunCompleted, ledger: Ledger) -> None:

@@ -44,7 +44,7 @@ class ContinueAsNew(BaseException):
 class KeptRun(Struct, gc=False):
     """How a run began that was not the first one: the stream up to its `RunContinued`, as far as anything depends on it."""
 
-    version: int  # of the RunContinued
+    version: int  # of the RunContinued, or of the RunStarted that started an ended instance again
     at: float  # seconds since the epoch
     run: int
     start: RunStarted
@@ -73,6 +73,11 @@ class KeptRun(Struct, gc=False):
         return ledger
 
 
+def as_continued(started: RunStarted) -> RunContinued:
+    """Give what stands for the start of an instance that had ended: its first run begins like any that is not the first."""
+    return RunContinued(started.input, started.asked, type_version=started.type_version)
+
+
 def kept_run(ledger: Ledger, continued: RunContinued, at: float, schema: int) -> KeptRun | None:
     """Take down how a run begins, right after the ledger has heard of its `RunContinued`; None without a first start."""
     if ledger.start is None:
@@ -97,7 +102,7 @@ def last_run(history: Sequence[HistoryEvent], kept: KeptRun | None = None) -> tu
     Returns:
         How the last run began, None when it is the first one; and how many of these events are before its own.
     """
-    places = (place for place in range(len(history) - 1, -1, -1) if history[place].type == RunContinued.__name__)
+    places = (place for place in range(len(history) - 1, -1, -1) if _begins_a_later_run(history[place]))
     if (place := next(places, None)) is None:
         return kept, 0
     ledger, event = Ledger() if kept is None else kept.ledger(), None
@@ -112,7 +117,16 @@ def last_run(history: Sequence[HistoryEvent], kept: KeptRun | None = None) -> tu
             ledger.apply(event)
             if recorded.schema != 1 and isinstance(event, CommandReceived):
                 ledger.schemas[event.id] = recorded.schema
+    if isinstance(event, RunStarted):
+        event = as_continued(event)
     if not isinstance(event, RunContinued):  # it can't be read: replay says so
         return kept, 0
     found = kept_run(ledger, event, history[place].recorded_at.timestamp(), history[place].schema)
     return (kept, 0) if found is None else (found, place + 1)
+
+
+def _begins_a_later_run(recorded: HistoryEvent) -> bool:
+    return recorded.type == _CONTINUED or (recorded.type == _STARTED and recorded.version > 1)
+
+
+_CONTINUED, _STARTED = RunContinued.__name__, RunStarted.__name__

@@ -77,6 +77,11 @@ class WorkflowType(_Definition):
             raise UnknownType(stream, 1, f"a run of version {version} of {self.name}", f"has version {known} only")
         return kind
 
+    @property
+    def newest(self) -> WorkflowType:
+        """The newest version that the app has: where new instances start."""
+        return self.versions[max(self.versions)]
+
     def newest_for(self, input: Raw) -> WorkflowType:
         """Find the newest version whose `run` takes these arguments; this one, if none does."""
         for version in sorted(self.versions, reverse=True):

@@ -23,7 +23,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from actors.attributes import Attribute
 from actors.consequences import CONSEQUENCES, DEADLINE
-from actors.continuation import MOST_RUNS, KeptRun, kept_run
+from actors.continuation import MOST_RUNS, KeptRun, as_continued, kept_run
 from actors.definition import WorkflowType
 from actors.errors import Bug, Nondeterminism, UnknownType, UpcastFailed
 from actors.failures import error_info
@@ -60,6 +60,8 @@ from actors.program import Program
 from actors.replay import Replay
 from actors.turn import HistoryEvent, LocalCall, NewRecord, Outcome, TimerRow, Turn
 from actors.upcasting import NEWEST, carries_payload
+
+_FAR = 2**20  # further than the numbers of any one run are expected to go
 
 
 class Execution:
@@ -149,16 +151,22 @@ class Execution:
         memo: Raw | UnsetType = UNSET,
         timeout: float | None = None,
     ) -> Turn:
-        """Create the instance. The arguments must have been checked with `kind.run_signature`, for else it gets stuck.
+        """Create the instance, or start it again when it has ended. The arguments must have been checked with `kind.run_signature`, for else it gets stuck.
 
         With `stop` it ends at once, for its caller changed its mind; its code never runs. `timeout`, in seconds, stands for
         that of its class.
         """
-        timeout = self.kind.run_timeout if timeout is None else timeout
+        again = self.outcome is not None
+        kind = self.kind.newest if again else self.kind
+        timeout = kind.run_timeout if timeout is None else timeout
         deadline = None if timeout is None else at + timeout
-        turn = self._take(
-            RunStarted(input, command_id, caller, self.kind.version, stop, attributes, memo, deadline=deadline), at
-        )
+        started = RunStarted(input, command_id, caller, kind.version, stop, attributes, memo, deadline=deadline)
+        if again:
+            # Code that broke early has not asked for all that was numbered.
+            started.again = True
+            started.asked = self.program.asked + (_FAR if self.broken is not None else 0)
+            return self._start_again(started, at)
+        turn = self._take(started, at)
         if stop is not None and stop.how == "terminate":
             self._append(turn, RunTerminated(command_id or "", stop.reason, stop.tree))
         return turn
@@ -366,7 +374,7 @@ class Execution:
             schema = NEWEST if carries_payload(event) else 1
         else:
             kind = self.program.kind
-            if isinstance(event, RunContinued):
+            if isinstance(event, RunContinued | RunStarted):
                 kind = kind.versions.get(event.type_version, kind)
             schema = 1 if kind.upcasters is None else kind.upcasters.newest(event, self.ledger)
         if isinstance(event, CommandReceived):
@@ -383,11 +391,26 @@ class Execution:
         runs = 0
         while (continued := self.program.continued) is not None:
             runs += 1
-            turn.new_run = kept_run(self.ledger, continued, at, self._schema(continued))
-            program = self._next_run(continued, at, runs)
-            self._take_over(turn)
-            for event in program.decided():
-                self._append(turn, event)
+            self._begin(turn, continued, at, runs)
+
+    def _begin(self, turn: Turn, continued: RunContinued, at: float, runs: int) -> None:
+        """Begin a new run in a turn that has its event."""
+        turn.new_run = kept_run(self.ledger, continued, at, self._schema(continued))
+        program = self._next_run(continued, at, runs)
+        self._take_over(turn)
+        for event in program.decided():
+            self._append(turn, event)
+
+    def _start_again(self, started: RunStarted, at: float) -> Turn:
+        turn = Turn()
+        self.parked = False
+        self._append(turn, started)
+        try:
+            self._begin(turn, as_continued(started), at, 1)
+            self._settle(turn, at)
+        except Bug as bug:
+            self._crash(turn, bug)
+        return turn
 
     def _next_run(self, continued: RunContinued, at: float, runs: int, precedents: Precedents | None = None) -> Program:
         """Begin a new run, right after the ledger has heard of it; `runs` says how many this turn has begun.
@@ -396,7 +419,7 @@ class Execution:
             Bug: the code raised something undeclared, or starts over and over without ever waiting.
         """
         self.program.dispose()
-        ledger = self.ledger
+        self.broken, self.parked, ledger = None, False, self.ledger
         self.program = program = Program(self.kind, self.stream, ledger.run, continued.asked)
         program.replaying, program.precedents = precedents is not None, precedents
         for settled in ledger.promises.values():

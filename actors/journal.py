@@ -90,7 +90,8 @@ class Fact(JournalEvent):
 class RunStarted(Fact):
     """The instance was created with these arguments; by `caller`, if another workflow did; by a fork, if there is an `origin`.
 
-    With `stop` it was not wanted any more when it came to be, and none of its code ever runs.
+    With `stop` it was not wanted any more when it came to be, and none of its code ever runs. `again`: the instance had ended,
+    and its runs had numbered `asked` operations.
     `attributes` are its first search attributes, `memo` is what its starter noted for people.
     """
 
@@ -103,6 +104,8 @@ class RunStarted(Fact):
     memo: Raw | UnsetType = UNSET
     origin: Origin | None = None  # of an instance that was not started, but forked
     deadline: float | None = None  # in seconds since the epoch: the instance must have ended by then
+    asked: int = 0
+    again: bool = False
 
 
 class CommandReceived(Fact):

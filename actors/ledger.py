@@ -131,6 +131,8 @@ class Ledger:
 
 
 def _run_started(ledger: Ledger, event: RunStarted) -> None:
+    if event.again:
+        _start_again(ledger, event)
     ledger.start = event
     ledger.attributes = event.attributes
 
@@ -192,6 +194,15 @@ def _command_completed(ledger: Ledger, event: CommandCompleted) -> None:
 def _command_failed(ledger: Ledger, event: CommandFailed) -> None:
     if (taken := ledger.commands.get(event.id)) is not None:
         taken.outcome = Outcome(error=event.error)
+
+
+def _start_again(ledger: Ledger, event: RunStarted) -> None:
+    ledger.run += 1
+    ledger.before = event.asked
+    ledger.tasks, ledger.timers, ledger.ended = {}, {}, set()
+    ledger.commands, ledger.schemas, ledger.promises = {}, {}, {}
+    ledger.outcome = ledger.cancel = ledger.terminated = ledger.stuck_by = None
+    ledger.stuck = False
 
 
 def _run_continued(ledger: Ledger, event: RunContinued) -> None:

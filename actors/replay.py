@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Sequence
 from operator import attrgetter
 from typing import Any, TypeVar
 
+from actors.continuation import as_continued
 from actors.errors import Bug, Nondeterminism, PayloadRefused, UpcastFailed
 from actors.journal import (
     ChildCancelRequested,
@@ -95,8 +96,8 @@ class Replay:
                     ledger.version += 1
                     continue
                 ledger.apply(event)
-                if type(event) is RunContinued and self.trouble is None:
-                    self.begin(event, recorded.recorded_at.timestamp(), recorded.schema)
+                if (continued := self._begins(event)) is not None:
+                    self.begin(continued, recorded.recorded_at.timestamp(), recorded.schema)
                     yield event
                     return
                 yield event
@@ -111,6 +112,16 @@ class Replay:
         ledger = self.ledger
         if self.owed and not ledger.stuck and ledger.terminated is None:
             self._end(self._differs(ledger.version + 1, "nothing more", _asks_for(self.owed[0])))
+
+    def _begins(self, event: JournalEvent) -> RunContinued | None:
+        """Say how an event begins another run, if it does; the ledger has heard of it."""
+        if type(event) is RunContinued:
+            return event if self.trouble is None else None
+        if type(event) is RunStarted and event.again:
+            self.trouble = None  # what ended before is over, whatever it was
+            self.owed.clear()
+            return as_continued(event)
+        return None
 
     @property
     def _place(self) -> int:
@@ -131,6 +142,8 @@ class Replay:
 
     def _feed(self, fact: JournalEvent, recorded: HistoryEvent) -> None:
         program, version = self.program, recorded.version
+        if type(fact) is RunStarted and fact.again:
+            return  # another program's
         if self.owed and not self.ledger.stuck and not self._got_stuck_by(fact, version):
             raise self._differs(version, fact.title(), f"first {_asks_for(self.owed[0])}")
         self._fact_at, self._runs = version, 0

@@ -47,11 +47,19 @@ class ReplyWhen(StrEnum):
     COMPLETED = "completed"
 
 
+class Reuse(StrEnum):
+    """What a start does when its id's instance has ended: attach to that, refuse, or start it again."""
+
+    ATTACH = "attach"
+    REFUSE = "refuse"
+    RESTART = "restart"
+
+
 class Start(Addressed, tag="start"):
     """Create a workflow instance. The id is its idempotency key: a second start with the same input attaches.
 
     `attributes` are its first search attributes, `memo` a JSON value for people; neither counts as input.
-    `timeout`: seconds after which the instance is ended, instead of its class's.
+    `timeout`: seconds after which the instance is ended, instead of its class's. `reuse`: what to do when it has ended.
     One that a workflow sends for a child of its own says so: `caller`, and since when it asks. With `stop` the child,
     which may or may not have been started before, is not wanted any more.
     """
@@ -65,6 +73,7 @@ class Start(Addressed, tag="start"):
     asked_at: datetime | None = None
     stop: Stop | None = None
     timeout: float | None = None
+    reuse: Reuse = Reuse.ATTACH
 
 
 class Send(Addressed, tag="command"):

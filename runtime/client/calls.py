@@ -25,6 +25,7 @@ from runtime.messages import (
     Inbound,
     ReplyWhen,
     Resolve,
+    Reuse,
     Send,
     Start,
     Terminate,
@@ -57,6 +58,7 @@ class Calls:
         attributes: Mapping[str, Any] | None = None,
         memo: Any = None,
         timeout: float | None = None,
+        reuse: str = Reuse.ATTACH,
     ) -> Start:
         """Make a start."""
         name = type_name(type)
@@ -72,6 +74,7 @@ class Calls:
             attributes=found_by,
             memo=note,
             timeout=self._timeout(timeout),
+            reuse=_reuse(reuse),
         )
 
     def send(
@@ -220,6 +223,14 @@ class Calls:
         except InvalidInput as error:
             raise CommandInvalid(str(error), error.__class__.__name__) from error
         return Raw(data)
+
+
+def _reuse(reuse: str) -> Reuse:
+    try:
+        return Reuse(reuse)
+    except ValueError:
+        known = ", ".join(Reuse)
+        raise CommandInvalid(f"reuse must be one of {known}; it is {reuse!r}", "InvalidInput") from None
 
 
 def type_name(type: Address) -> str:

@@ -95,6 +95,7 @@ class Client:
         search_attributes: Mapping[str, Any] | None = None,
         memo: Any = None,
         run_timeout: float | None = None,
+        reuse: str = "attach",
         **kwargs: Any,
     ) -> bool:
         """Start a workflow; comes back when its start is durable.
@@ -112,6 +113,8 @@ class Client:
             search_attributes: what `list` finds it by: text, numbers, bools and times by name; `run` may set others.
             memo: anything JSON-like, noted in the history for people.
             run_timeout: seconds after which the instance is ended, unless it has ended by then; None: its class's, if it has one.
+            reuse: what to do when the id's instance has ended: "attach" to it and its result, "refuse" (`AlreadyFinished`), or
+                "restart" it: a new run begins in its stream.
             kwargs: arguments of `run`.
 
         Returns:
@@ -134,6 +137,7 @@ class Client:
             search_attributes,
             memo,
             run_timeout,
+            reuse,
         )
         return decode_created(result_of(await self._asker.ask(message, timeout))).created
 
@@ -149,6 +153,7 @@ class Client:
         search_attributes: Mapping[str, Any] | None = None,
         memo: Any = None,
         run_timeout: float | None = None,
+        reuse: str = "attach",
         **kwargs: Any,
     ) -> Any:
         """Start a workflow and wait for its result: one message there, one back. Raises like `start` and `result`."""
@@ -164,6 +169,7 @@ class Client:
             search_attributes,
             memo,
             run_timeout,
+            reuse,
         )
         return self._result(type, message, await self._asker.ask(message, timeout))
 

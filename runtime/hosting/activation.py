@@ -41,12 +41,12 @@ from eventstore import (
 from runtime.hosting.calls import answer_message, mark_of, outcome_of
 from runtime.hosting.delayed import mark_id
 from runtime.hosting.entity import EntityBehaviour
-from runtime.hosting.former_runs import asked_marks
+from runtime.hosting.former_runs import asked_marks, start_id
 from runtime.hosting.ground import answers
 from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
 from runtime.hosting.parked import ParkedActor, is_workflow
 from runtime.hosting.workflow import WorkflowBehaviour
-from runtime.messages import Reply, Send, Start, Status
+from runtime.messages import Reply, Reuse, Send, Start, Status
 
 if TYPE_CHECKING:
     from runtime.hosting.host import PartitionHost
@@ -129,6 +129,9 @@ class Activation:
                     ids.append(mark_id(content.command_id))
                 if content.caller is not None and content.after is not None:
                     ids.append(Caller(content.caller.stream, content.after).key)
+            elif isinstance(content, Start) and content.reuse is not Reuse.ATTACH and content.command_id is not None:
+                item.looked = True
+                ids.append(start_id(content.command_id))
         if isinstance(self.kind, WorkflowType):
             ids = asked_marks(ids)
         # Whether an actor can be folded is judged by its events alone.

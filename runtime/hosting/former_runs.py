@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from actors import PayloadRefused, SnapshotRefused
 from actors.codec import decoder
 from actors.continuation import KeptRun, last_run
-from actors.journal import CommandReceived
+from actors.journal import CommandReceived, RunStarted
 from actors.turn import Outcome, Turn
 from eventstore import InboxMark, LoadedStream, Snapshot
 from runtime.hosting.ground import fingerprint
@@ -29,6 +29,7 @@ from runtime.messages import Send, encode_message
 
 EVERY = 100  # events between two snapshots, at least
 _CODE, _SCHEMA = "run", 1
+_START = "\t"  # begins the mark of a start that found an ended instance, and of the start before that
 _REPLY = "\n"  # begins the second mark of a command; no command id has one
 
 
@@ -109,6 +110,19 @@ class FormerRuns:
 def asked_marks(command_ids: Iterable[str]) -> list[str]:
     """Give the ids of the marks that tell of some commands."""
     return [id for command_id in command_ids for id in (command_id, second_id(command_id))]
+
+
+def start_id(command_id: str) -> str:
+    """Give the id of the mark of a start."""
+    return _START + command_id
+
+
+def start_marks(former: RunStarted, command_id: str, input: Raw) -> list[InboxMark]:
+    """Make the marks of a start of an ended instance: neither it nor the former one may start it once more."""
+    marks = [InboxMark(start_id(command_id), fingerprint("", input), b"")]
+    if former.command_id is not None and not former.again:  # else its mark is there
+        marks.append(InboxMark(start_id(former.command_id), fingerprint("", former.input), b""))
+    return marks
 
 
 def second_id(command_id: str) -> str:

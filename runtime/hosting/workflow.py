@@ -26,7 +26,7 @@ from runtime.hosting.calls import command_message
 from runtime.hosting.children import outcome_message, start_message
 from runtime.hosting.delayed import is_early, keep, settle
 from runtime.hosting.endings import request_end
-from runtime.hosting.former_runs import FormerRuns
+from runtime.hosting.former_runs import FormerRuns, start_id, start_marks
 from runtime.hosting.ground import Ground, answers, fingerprint, refusal, storable
 from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
 from runtime.hosting.parked import PARKED
@@ -52,6 +52,7 @@ from runtime.messages import (
     Reply,
     ReplyWhen,
     Resolve,
+    Reuse,
     Send,
     Start,
     Status,
@@ -215,45 +216,68 @@ class WorkflowBehaviour:
     # -- one method a message ---------------------------------------------------------------------------------
 
     def _start(self, item: Item, message: Start) -> Step:
-        ground, execution = self._ground, self._execution
-        if (started := execution.ledger.start) is None:
-            try:
-                self._kind.run_signature.decode(message.input)
-            except InvalidInput as error:
-                if (
-                    message.caller is None
-                ):  # another workflow is not to blame for code that differs here: stuck it will be
-                    return refusal(item, error_reply(Status.INVALID, error))
-            now = ground.clock.now()
-            self._correlation_id = message.correlation_id or message.command_id or self.stream
-            self._started_at = now
-            step = self._step(
-                execution.start(
-                    message.input,
-                    message.command_id,
-                    now.timestamp(),
-                    message.caller,
-                    message.stop,
-                    attributes=message.attributes,
-                    memo=message.memo,
-                    timeout=message.timeout,
-                ),
-                now,
-                message.command_id,
-            )
-            created = True
-        elif message.caller is not None:
+        if (started := self._execution.ledger.start) is None:
+            return self._create(item, message)
+        if message.caller is not None:
             return self._called_again(message, message.caller, started)
-        elif canonical(started.input) != canonical(message.input):
+        is_first = message.command_id is not None and message.command_id == started.command_id
+        if message.reuse is not Reuse.ATTACH and self.finished and not is_first:
+            return self._reuse(item, message, started)
+        if canonical(started.input) != canonical(message.input):
             return refusal(item, conflict(f"{self.stream} was started with other input"))
-        else:
-            step = Step()
-            created = message.command_id is not None and message.command_id == started.command_id
+        return self._started(item, message, Step(), created=is_first)
+
+    def _create(self, item: Item, message: Start) -> Step:
+        try:
+            self._kind.run_signature.decode(message.input)
+        except InvalidInput as error:
+            if message.caller is None:  # another workflow is not to blame for code that differs here: stuck it will be
+                return refusal(item, error_reply(Status.INVALID, error))
+        now = self._ground.clock.now()
+        self._correlation_id = message.correlation_id or message.command_id or self.stream
+        self._started_at, self._row = now, None
+        turn = self._execution.start(
+            message.input,
+            message.command_id,
+            now.timestamp(),
+            message.caller,
+            message.stop,
+            attributes=message.attributes,
+            memo=message.memo,
+            timeout=message.timeout,
+        )
+        return self._started(item, message, self._step(turn, now, message.command_id), created=True)
+
+    def _started(self, item: Item, message: Start, step: Step, *, created: bool) -> Step:
+        """Answer a start, now or when the run has ended."""
         if message.reply_when is ReplyWhen.COMPLETED:
             self._answer_result(item, step)
         else:
             reply = Reply(Status.OK, Raw(b'{"created":true}' if created else b'{"created":false}'))
             step.replies += answers(item, reply)
+        return step
+
+    def _reuse(self, item: Item, message: Start, started: RunStarted) -> Step:
+        """Start an instance again that has ended, or refuse to. A start that was heard before does neither."""
+        if message.command_id is None:
+            note = "a start with `reuse` needs a command_id, for else its repetition would be another start"
+            return refusal(item, Reply(Status.INVALID, error=ErrorInfo("InvalidInput", note)))
+        if (mark := self._marks.get(start_id(message.command_id))) is not None:
+            if mark.digest != fingerprint("", message.input):
+                return refusal(item, conflict(f"command id {message.command_id} was used to start {self.stream}"))
+            return self._started(item, message, Step(), created=True)
+        if not item.looked:
+            return Step(look=True)
+        outcome = self._execution.outcome
+        if message.reuse is Reuse.REFUSE and outcome is not None:
+            return refusal(item, ended(self.stream, outcome, "and is not started again"))
+        if started.caller is not None:
+            return refusal(
+                item, conflict(f"{self.stream} is the child of {started.caller.stream}, for which it has ended")
+            )
+        step = self._create(item, message)
+        if step.commit is not None:
+            step.commit.inbox += start_marks(started, message.command_id, message.input)
         return step
 
     def _called_again(self, message: Start, caller: Caller, started: RunStarted) -> Step:

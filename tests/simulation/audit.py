@@ -75,12 +75,14 @@ def _audit_journal(name: str, stream: Stream) -> None:  # noqa: C901, PLR0912 - 
     ]
     once: Counter[tuple[str, Any]] = Counter()
     due: dict[int, float] = {}
+    life = 0  # how often it was started
     for type_, data, at in content:
         match type_:
             case "RunStarted":
-                once["start", None] += 1
-            case "RunCompleted" | "RunFailed" | "RunCancelled" | "RunTerminated":
-                once["end", None] += 1
+                assert bool(data.get("again")) == (life > 0) == (once["end", life] > 0), f"{name}: started at {at}"
+                life += 1
+            case "RunCompleted" | "RunFailed" | "RunCancelled" | "RunTerminated" | "RunTimedOut":
+                once["end", life] += 1
             case "TaskScheduled":
                 once["scheduled", data["task"]] += 1
             case "TaskCompleted" | "TaskFailed":
@@ -98,7 +100,7 @@ def _audit_journal(name: str, stream: Stream) -> None:  # noqa: C901, PLR0912 - 
                 once["fired", data["timer"]] += 1
                 assert at >= datetime.fromtimestamp(due[data["timer"]], UTC), f"{name}: a timer fired early"
             case "PromiseResolved" | "PromiseRejected":
-                once["promise", data["name"]] += 1
+                once["promise", (life, data["name"])] += 1
             case "CommandReceived":
                 once["received", data["id"]] += 1
             case "CommandCompleted" | "CommandFailed":
