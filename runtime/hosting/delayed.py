@@ -90,6 +90,8 @@ def settle(message: Send, step: Step, ground: Ground, version: int, *, broken: b
         version: of its stream in the log, as far as this step changes nothing.
         broken: a mistake in the code keeps the actor from taking it: then the row stays, and says it again.
     """
+    if step.look:
+        return step  # not handled yet
     if broken and step.commit is None and step.refused is not None:
         return Step()
     if step.commit is None:

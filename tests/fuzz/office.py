@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -23,6 +23,7 @@ from runtime.messages import (
     Inbound,
     Reply,
     ReplyWhen,
+    Resolve,
     Send,
     Start,
     Status,
@@ -151,6 +152,14 @@ def inbound() -> list[Inbound]:
         messages += [
             Send(type="Clerk", id=id, name="file", command_id="f", input=FILE, correlation_id="flow"),
             Send(type="Clerk", id=id, name="file", command_id="held", input=FILE),
+            Send(
+                type="Clerk",
+                id=id,
+                name="file",
+                command_id="later",
+                input=FILE,
+                due_at=datetime(2026, 3, 1, tzinfo=UTC),
+            ),
             Ask(type="Clerk", id=id, name="sheets", input=msgspec.Raw(b'{"about":[1]}')),
         ]
     for version in (1, 2):
@@ -165,6 +174,9 @@ def inbound() -> list[Inbound]:
             Start(type="Errand", id=id, input=RUN, reply_when=ReplyWhen.COMPLETED),
             Send(type="Errand", id=id, name="step", command_id="s", input=msgspec.Raw(b'{"by":1,"wait":true}')),
             Send(type="Errand", id=id, name="step", command_id="held", input=msgspec.Raw(b"[0]")),
+            Send(type="Errand", id=id, name="step", command_id="both", input=msgspec.Raw(b"[0]"), start=RUN),
+            Resolve(type="Errand", id=id, name="paper", command_id="p", result=msgspec.Raw(b"[1]")),
+            Resolve(type="Errand", id=id, name="paper", command_id="q", error=ERROR),
             Ask(type="Errand", id=id, name="walked"),
             AwaitResult(type="Errand", id=id),
             TaskWanted(type="Errand", id=id, task=1, partition=0),

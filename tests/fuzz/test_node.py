@@ -12,6 +12,7 @@ from actors import InvalidInput
 from eventstore import Quarantined
 from runtime import Client
 from runtime.hosting import activation, forks
+from runtime.hosting.delayed import mark_id
 from runtime.messages import (
     Ask,
     AwaitResult,
@@ -206,7 +207,7 @@ def _left_a_trace(world: World, body: bytes) -> bool:
         case Start() | Fork():
             return stream is not None and bool(stream.events)
         case Send() if stream is not None:
-            marked = message.command_id in stream.inbox
+            marked = message.command_id in stream.inbox or mark_id(message.command_id) in stream.inbox
             return marked or any(event.causation_id == message.command_id for event in stream.events)
         case Send():
             return False

@@ -69,7 +69,24 @@ class Visit(Workflow):
         return self.rung
 
 
-APP = App(actors=[Bell, Visit])
+class Round(Workflow):
+    """Starts over with each ring."""
+
+    def __init__(self) -> None:
+        self.rung = False
+
+    async def run(self, rings: int = 0) -> int:
+        await self.until(lambda: self.rung or rings == 3)
+        if rings == 3:
+            return rings
+        return self.continue_as_new(rings + 1)
+
+    @command
+    def ring(self) -> None:
+        self.rung = True
+
+
+APP = App(actors=[Bell, Visit, Round])
 
 
 @pytest.fixture(autouse=True)
@@ -149,6 +166,25 @@ def test_an_unknown_commit_loses_and_doubles_nothing(fate: Fate, commit: int) ->
         _clean(world)
 
     simulate(story, APP, sweep_after=6.0)
+
+
+@pytest.mark.parametrize("broker", [LossyBroker(2), RepeatingBroker()], ids=["lost", "twice"])
+def test_each_counts_once_in_a_workflow_that_starts_over(broker: MemoryBroker) -> None:
+    """Also when it comes again in a later run than the one that has handled it, or comes due there."""
+
+    async def story(world: World) -> None:
+        world.node()
+        async with world.client() as client:
+            await client.start(Round, "1")
+            for n in range(3):
+                await client.call_later(Round, "1", "ring", after=2 + 3 * n, command_id=f"x{n}", timeout=100)
+            assert await client.result(Round, "1", timeout=500) == 3
+            await world.until(lambda: not _rows(world), seconds=500)
+        await world.stop_all()
+        assert types_of(world.store, "Round/1").count("CommandReceived") == 3
+        _clean(world)
+
+    simulate(story, APP, broker=broker, sweep_after=6.0)
 
 
 def test_far_off_ones_need_no_memory_and_are_not_early() -> None:
