@@ -38,6 +38,7 @@ class App:
             self.tasks[function.name] = function
         for kind in self.types.values():
             kind.siblings = self.types
+            kind.tasks = self.tasks
             if isinstance(kind, WorkflowType):
                 for version in kind.versions.values():
                     version.tasks, version.siblings = self.tasks, self.types

@@ -14,6 +14,7 @@ from actors.codec import decoder
 from actors.errors import DefinitionError, InvalidArguments, UnknownName, UnknownType
 from actors.fingerprint import fingerprint
 from actors.handlers import Handler, handlers, marked
+from actors.journal import JOURNAL_TYPES
 from actors.names import TYPE_NAME
 from actors.purity import check_purity
 from actors.signature import Signature, checked_type, type_hints
@@ -155,18 +156,22 @@ class ActorType(_Definition):
     def __init__(self, cls: type[Actor]) -> None:
         super().__init__(cls)
         for handler in self.commands.values():
-            if handler.is_async:
-                raise DefinitionError(
-                    f"{self.name}.{handler.name}: an actor's command decides from what is in memory and is not async; "
-                    "for a command that waits for tasks or timers write a Workflow"
-                )
             if handler.carry_over:
                 raise DefinitionError(f"{self.name}.{handler.name}: carry_over is for workflows, which continue as new")
+        self.tasks: dict[str, Task[..., Any]] = {}  # what its async commands may call; the app fills it in
+        waiting = [handler.name for handler in self.commands.values() if handler.is_async]
+        self.is_async = bool(waiting)  # it has commands that are carried out step by step
+        check_purity(cls, Actor, self.name, waiting)
         _check_init(cls, self.name)
         made = [EventHandler(self.name, name, function) for name, function in marked(cls, "event").items()]
         self.events: dict[str, EventHandler] = {handler.event_type.__name__: handler for handler in made}
         if len(self.events) != len(made):
             raise DefinitionError(f"{self.name}: two @event methods take the same event type")
+        if self.is_async and (taken := JOURNAL_TYPES.intersection(self.events)):
+            raise DefinitionError(
+                f"{self.name}: an actor with async commands has the runtime's own events in its stream; "
+                f"rename its event {', '.join(sorted(taken))}"
+            )
         self.upcasters = EventUpcasters(self.name, cls.upcasters, self.events)
         for name, fold in self.events.items():
             fold.schema = self.upcasters.newest(name)

@@ -7,20 +7,37 @@ emitted events before it raised makes the activation `dirty`: it has to be dropp
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any, NoReturn
+from collections.abc import Coroutine, Iterable, Iterator
+from typing import Any, Protocol
 
 from msgspec import Raw
 
 from actors.actor import Actor
 from actors.codec import builtins, encode
 from actors.definition import ActorType, EventHandler
-from actors.errors import Bug, DefinitionError, Failure, Nondeterminism, SnapshotRefused, UpcastFailed
+from actors.errors import (
+    Bug,
+    DefinitionError,
+    Failure,
+    Nondeterminism,
+    PayloadRefused,
+    SnapshotRefused,
+    UpcastFailed,
+)
 from actors.failures import describe, error_info
-from actors.journal import CommandSent, JournalEvent, decode_event, encode_event
+from actors.handling import HandlerProgram, Handling, UnderWay
+from actors.journal import JOURNAL_TYPES, CommandSent, JournalEvent, decode_event, encode_event
 from actors.reading import only_reading
 from actors.sending import LastCommands, letter
 from actors.turn import Answer, HistoryEvent, NewRecord, Outcome, Turn
+
+
+class Emissions(Protocol):
+    """What takes the events that a command emits."""
+
+    def append(self, record: NewRecord, /) -> None:
+        """Take the next one."""
+        ...
 
 
 class Entity:
@@ -31,9 +48,12 @@ class Entity:
         self.version = 0
         self.dirty = False
         self._instance = kind.create(self)
-        self._emitted: list[NewRecord] | None = None  # None: no command is running, or an event is being applied
+        self.asked = 0  # the highest number that its commands have used, if it is above the version
+        self.said = LastCommands()
+        self.handling: Handling | None = None  # made when a command is carried out step by step, or was
+        self._emitted: Emissions | None = None  # None: no command is running, or an event is being applied
         self._sent: list[CommandSent] | None = None  # by the command that is running
-        self._said = LastCommands()
+        self._program: HandlerProgram | None = None  # that is running
         self._now = 0.0  # of the command that is running
         self._failed: Exception | None = None  # an @event method raised: its command can't succeed any more
 
@@ -46,6 +66,8 @@ class Entity:
         """Give the state as it is at `version`, as JSON that `restore` takes; raises `SnapshotRefused`."""
         if self.dirty:
             raise SnapshotRefused("a refused command has touched the state")
+        if not self.at_rest:
+            raise SnapshotRefused("a command is under way, and no state holds that")
         return self.kind.snapshot_format.encode(self._instance, lambda: self.kind.create(self))
 
     def restore(self, version: int, data: bytes) -> None:
@@ -65,14 +87,16 @@ class Entity:
 
     def steps(self, history: Iterable[HistoryEvent]) -> Iterator[object]:
         """Fold like `replay`, handing out each event after it was applied; None for one that is retired."""
-        handlers = self.kind.events
+        handlers, under_way = self.kind.events, UnderWay(self)
+        kept = under_way.kept
         for recorded in history:
             handler, data = handlers.get(recorded.type), recorded.data
-            if handler is None and recorded.type == "CommandSent":
-                yield self._told_before(recorded)
+            if kept or (handler is None and recorded.type in JOURNAL_TYPES):
+                for each in under_way.take(recorded, self._journaled(recorded)):
+                    yield self._apply(each)
                 continue
             if handler is None or recorded.schema != handler.schema:
-                handler, data = self._lifted(recorded)
+                handler, data = self.lifted(recorded)
                 if handler is None:
                     self.version = recorded.version
                     yield None
@@ -81,13 +105,63 @@ class Entity:
                 event = handler.decode(data)
                 handler.function(self._instance, event)
             except Exception as error:
-                raise Bug(
-                    f"{self.stream}: event {recorded.type} at version {recorded.version}: {describe(error)}"
-                ) from error
+                raise self._cant_apply(recorded, error) from error
             self.version = recorded.version
             yield event
+        yield from under_way.rebuilt()
 
-    def _lifted(self, recorded: HistoryEvent) -> tuple[EventHandler | None, bytes]:
+    def _apply(self, recorded: HistoryEvent) -> object:
+        """Fold one event of either sort; those of the journal are no part of the state."""
+        event: object = self._journaled(recorded)
+        if isinstance(event, CommandSent):
+            self.said.note(event, recorded.recorded_at.timestamp())
+            self.asked = max(self.asked, event.command)
+        elif event is None:
+            handler, data = self.lifted(recorded)
+            try:
+                if handler is not None:
+                    event = handler.decode(data)
+                    handler.function(self._instance, event)
+            except Exception as error:
+                raise self._cant_apply(recorded, error) from error
+        self.version = recorded.version
+        return event
+
+    def _cant_apply(self, recorded: HistoryEvent, error: Exception) -> Bug:
+        return Bug(f"{self.stream}: event {recorded.type} at version {recorded.version}: {describe(error)}")
+
+    def _journaled(self, recorded: HistoryEvent) -> JournalEvent | None:
+        """Read an event of the journal; None for one of the actor's own."""
+        if recorded.type in self.kind.events or recorded.type not in JOURNAL_TYPES:
+            return None
+        try:
+            return decode_event(recorded.type, recorded.data)
+        except PayloadRefused as error:
+            what, why = f"an event of type {recorded.type}", f"can't read it: {error}"
+            raise Nondeterminism(self.stream, recorded.version, what, why) from error
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether its state and its version say all of it: no command is under way or waits."""
+        return self.asked <= self.version and (self.handling is None or not self.handling.pending)
+
+    def carried_out(self) -> Handling:
+        """Give what carries commands out step by step; made when it is first asked for."""
+        if self.handling is None:
+            self.handling = Handling(self)
+        return self.handling
+
+    def enter(self, program: HandlerProgram) -> None:
+        """Let the code of a command that is carried out step by step emit and tell, until `leave`."""
+        self._program = self._emitted = program
+        self._failed = None
+
+    def leave(self) -> Exception | None:
+        """End what `enter` began; gives what an @event method raised."""
+        self._program = self._emitted = None
+        return self._failed
+
+    def lifted(self, recorded: HistoryEvent) -> tuple[EventHandler | None, bytes]:
         """Bring an event of an old name or an old form into today's; no handler: it is to be passed over."""
         kind, upcasters = self.kind, self.kind.upcasters
         if recorded.type in upcasters.retired:
@@ -121,14 +195,6 @@ class Entity:
             raise
         except Exception as error:
             raise Bug(f"{self.stream}: the validator of {name} raised {describe(error)}") from error
-
-    def _told_before(self, recorded: HistoryEvent) -> JournalEvent | None:
-        """Pass over a command that was told another actor: it is no part of the state."""
-        event = decode_event(recorded.type, recorded.data)
-        if isinstance(event, CommandSent):
-            self._said.note(event, recorded.recorded_at.timestamp())
-        self.version = recorded.version
-        return event
 
     def command(self, id: str, name: str, input: Raw, at: float = 0.0) -> Turn:
         """Handle a command whose name and arguments were checked with `kind.commands`.
@@ -190,21 +256,27 @@ class Entity:
     ) -> None:
         """Give another actor a command, with this one's events; see `actors.reference`.
 
-        It is an event of the stream, and its number is that event's version.
+        It is an event of the stream, and its number is that event's version, or the next that was not used.
         """
-        if self._emitted is None or "CommandSent" in self.kind.events:
+        if self._program is not None and self._emitted is not None:
+            self._program.tell_actor(actor, id, command, args, kwargs)
+            return
+        if not isinstance(self._emitted, list) or "CommandSent" in self.kind.events:
             raise DefinitionError(
                 f"{self.kind.name}: tell belongs into a @command; queries and @event methods only read"
                 if self._emitted is None
                 else f"{self.kind.name} has an event of its own named CommandSent, as told commands are; rename it"
             )
         checked = letter(self.kind.siblings, actor, id, command, args, kwargs)
-        sent = self._said.next(checked, self.version + len(self._emitted) + 1, self._now, told=True)
+        self.asked = max(self.asked + 1, self.version + len(self._emitted) + 1)
+        sent = self.said.next(checked, self.asked, self._now, told=True)
         self._emitted.append(NewRecord("CommandSent", encode_event(sent)))
         self._sent = [*(self._sent or ()), sent]
 
-    def call_actor(self, *_: Any) -> NoReturn:
-        """Refuse to wait for an answer."""
+    def call_actor(self, *call: Any) -> Coroutine[Any, Any, Any]:
+        """Give another actor a command and await its answer; see `actors.reference`."""
+        if self._program is not None:
+            return self._program.call_actor(*call)
         raise DefinitionError(
             f"{self.kind.name}: only an `async def` command can await another actor; or use self.tell"
         )
@@ -226,5 +298,15 @@ class Entity:
         """Give the state as builtin values."""
         return builtins(self._instance.state)
 
+    def waiting_for(self) -> list[str]:
+        """Say in words what the command under way waits for, and how many wait behind it."""
+        handling = self.handling
+        if handling is None or not handling.pending:
+            return []
+        waiting = handling.waiting_for() if handling.current is not None else []
+        return waiting + [f"command {received.name} behind it" for received in list(handling.pending.values())[1:]]
+
     def dispose(self) -> None:
-        """Nothing to release; for symmetry with `Execution`."""
+        """Drop the coroutines of a command that is under way."""
+        if self.handling is not None:
+            self.handling.dispose()

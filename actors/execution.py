@@ -328,7 +328,12 @@ class Execution:
     # -- inside -------------------------------------------------------------------------------------------
 
     def _take(self, fact: Fact, at: float) -> Turn:
-        turn, loop = Turn(), self.program.loop
+        turn = Turn()
+        self._run(turn, fact, at)
+        return turn
+
+    def _run(self, turn: Turn, fact: Fact, at: float) -> None:
+        loop = self.program.loop
         loop.advance(at)
         self._append(turn, fact)
         if self.broken is None:
@@ -341,7 +346,6 @@ class Execution:
                     self.program.given_up = []
             except Bug as bug:
                 self._crash(turn, bug)
-        return turn
 
     def _crash(self, turn: Turn, bug: Bug) -> None:
         self._break(bug)
@@ -359,7 +363,7 @@ class Execution:
         if program.logs:
             turn.logs, program.logs = turn.logs + program.logs, []
         if program.new_local_calls:
-            turn.local_calls, program.new_local_calls = program.new_local_calls, []
+            turn.local_calls, program.new_local_calls = turn.local_calls + program.new_local_calls, []
 
     def _append(self, turn: Turn, event: JournalEvent) -> None:
         kind = type(event)

@@ -149,6 +149,15 @@ class RunTimedOut(Fact):
     deadline: float
 
 
+class CommandBegan(Fact):
+    """An actor goes on with a command that had to wait until those before it were done."""
+
+    id: str
+
+    def title(self) -> str:
+        return f"CommandBegan({self.id})"
+
+
 class TaskCompleted(Fact):
     """A task gave its result. `name` is kept for local tasks, which have no `TaskScheduled`."""
 
@@ -377,6 +386,7 @@ class CommandCompleted(JournalEvent):
 
     id: str
     result: Raw
+    asked: int = 0  # in an actor's stream: the highest number that its commands have used
 
     def title(self) -> str:
         return f"CommandCompleted({self.id})"
@@ -387,6 +397,7 @@ class CommandFailed(JournalEvent):
 
     id: str
     error: ErrorInfo
+    asked: int = 0  # as in `CommandCompleted`
 
     def title(self) -> str:
         return f"CommandFailed({self.id}: {self.error.type})"
@@ -403,6 +414,17 @@ class RunContinued(JournalEvent):
     asked: int = 0
     cancelled: bool = False
     type_version: int = 1  # of the new run's code: the newest that takes the arguments
+
+
+class Emitted(JournalEvent):
+    """An actor's own event, as a decision of the command that emits it; in the log it is just that event."""
+
+    type: str
+    data: Raw
+    schema: int = 1
+
+    def title(self) -> str:
+        return self.type
 
 
 class RunCompleted(JournalEvent):
@@ -442,12 +464,13 @@ _EVENTS: tuple[type[JournalEvent], ...] = (
     ChildCancelRequested,
     AttributesSet,
     PromiseResolved, PromiseRejected,
-    RunTimedOut,
+    RunTimedOut, CommandBegan,
 )  # fmt: skip
 _DECODERS: dict[str, Callable[[bytes | Raw], JournalEvent]] = {
     event.__name__: plain_decoder(event) for event in _EVENTS
 }
 _CLASSES = {event.__name__: event for event in _EVENTS}
+JOURNAL_TYPES = frozenset(_DECODERS)
 # Gives a journal event as JSON.
 encode_event: Callable[[JournalEvent], bytes] = msgspec.json.Encoder().encode
 

@@ -18,10 +18,12 @@ from actors.journal import (
     ChildFailed,
     ChildStarted,
     CommandAnswered,
+    CommandBegan,
     CommandCompleted,
     CommandFailed,
     CommandReceived,
     CommandSent,
+    Emitted,
     JournalEvent,
     Patched,
     PromiseRejected,
@@ -172,6 +174,10 @@ def _child_ended(ledger: Ledger, event: ChildCompleted | ChildFailed) -> None:
     ledger.children.pop(event.child, None)
 
 
+def _no_news(_: Ledger, event: JournalEvent) -> None:
+    """Take what only an actor's stream has: which of its commands is under way is known from elsewhere."""
+
+
 def _command_sent(ledger: Ledger, event: CommandSent) -> None:
     if not event.told:
         ledger.sent[event.command] = event
@@ -269,6 +275,8 @@ _TAKE: dict[type[JournalEvent], Callable[[Ledger, Any], None]] = {
     ChildCompleted: _child_ended,
     ChildFailed: _child_ended,
     CommandSent: _command_sent,
+    CommandBegan: _no_news,
+    Emitted: _no_news,
     CommandAnswered: _command_answered,
     CommandReceived: _command_received,
     CommandCompleted: _command_completed,

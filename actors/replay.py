@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Sequence
 from operator import attrgetter
 from typing import Any, TypeVar
 
+from actors.codec import canonical
 from actors.continuation import as_continued
 from actors.errors import Bug, Nondeterminism, PayloadRefused, UpcastFailed
 from actors.journal import (
@@ -18,6 +19,7 @@ from actors.journal import (
     CommandFailed,
     CommandReceived,
     CommandSent,
+    Emitted,
     JournalEvent,
     Patched,
     RunContinued,
@@ -238,6 +240,7 @@ _IDENTITY: dict[type[JournalEvent], Callable[[Any], object]] = {
     ChildStarted: attrgetter("child", "type", "id"),
     CommandSent: attrgetter("command", "type", "id", "name", "told"),
     ChildCancelRequested: attrgetter("child"),
+    Emitted: lambda event: (event.type, canonical(event.data)),
     CommandCompleted: attrgetter("id"),
     CommandFailed: attrgetter("id"),
     Patched: attrgetter("name"),

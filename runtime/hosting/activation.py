@@ -43,6 +43,7 @@ from runtime.hosting.delayed import mark_id
 from runtime.hosting.entity import EntityBehaviour
 from runtime.hosting.former_runs import asked_marks, start_id
 from runtime.hosting.ground import answers
+from runtime.hosting.handling import HandlingBehaviour, done_key
 from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
 from runtime.hosting.parked import ParkedActor, is_workflow
 from runtime.hosting.workflow import WorkflowBehaviour
@@ -125,6 +126,9 @@ class Activation:
             if isinstance(content := item.content, Send):
                 item.looked = True
                 ids.append(content.command_id)
+                if isinstance(self.behaviour, HandlingBehaviour):
+                    ids.append(done_key(content.command_id))
+                    item.looked = True
                 if content.due_at is not None:
                     ids.append(mark_id(content.command_id))
                 if content.caller is not None and content.after is not None:
@@ -340,4 +344,5 @@ class Activation:
     def _fresh(self) -> WorkflowBehaviour | EntityBehaviour | ParkedActor:
         if isinstance(self.kind, WorkflowType):
             return WorkflowBehaviour(self.host.ground, self.kind, self.stream)
-        return EntityBehaviour(self.host.ground, self.kind, self.stream)
+        behaviour = HandlingBehaviour if self.kind.is_async else EntityBehaviour
+        return behaviour(self.host.ground, self.kind, self.stream)

@@ -93,6 +93,12 @@ class EntityBehaviour:
             SnapshotRefused: not from this snapshot; `self` is of no use any more. Whether an actor is stuck is judged
                 by its events alone.
         """
+        self._fold(loaded, was_stuck=was_stuck)
+        if self._trouble is None and self._made is not None and self._made.handling is not None:
+            self._trouble = _out_of_place(self._made)
+        return self._relist(loaded, was_stuck=was_stuck)
+
+    def _fold(self, loaded: LoadedStream, *, was_stuck: bool) -> None:
         if loaded.snapshot is not None and (was_stuck or self._made is None):
             raise SnapshotRefused("the actor is stuck")
         self._inbox = dict(loaded.inbox)
@@ -107,6 +113,9 @@ class EntityBehaviour:
             if loaded.snapshot is not None:
                 raise SnapshotRefused(f"the events after it can't be folded: {error}") from error
             self._trouble = error_info(error)
+
+    def _relist(self, loaded: LoadedStream, *, was_stuck: bool) -> Step:
+        """List the actor as stuck, or as active again, when that has changed."""
         if was_stuck == (self._trouble is not None):
             return self._rebuilt()
         status = "active" if was_stuck else "stuck"
@@ -299,6 +308,18 @@ class EntityBehaviour:
         row = ExecutionRow(status, started_at, now, error=error, correlation_id=self.correlation_id)
         version = loaded.events[-1].version if loaded.events else 0
         return Commit(ground.partition, ground.epoch, self.stream, version, execution=row)
+
+
+def _out_of_place(entity: Entity) -> ErrorInfo | None:
+    """Say that a command is under way which this code can't carry out: its class had async commands, and has none."""
+    handling = entity.handling
+    if handling is None or not handling.pending:
+        return None
+    names = ", ".join(sorted({received.name for received in handling.pending.values()}))
+    note = (
+        f"commands are under way ({names}), but {entity.kind.name} has no async command any more; deploy one that has"
+    )
+    return ErrorInfo("Nondeterminism", note)
 
 
 def _conflict(message: Send) -> Reply:

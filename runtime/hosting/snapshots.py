@@ -15,7 +15,7 @@ from actors import SnapshotRefused
 from actors.definition import ActorType
 from actors.entity import Entity
 from actors.turn import NewRecord
-from eventstore import LoadedStream, RecordedEvent, Snapshot
+from eventstore import LoadedStream, NewEvent, RecordedEvent, Snapshot
 
 log = structlog.get_logger("perdure.actor")
 
@@ -40,7 +40,7 @@ class ActorSnapshots:
         entity.restore(snapshot.version, data)
         self._size = len(snapshot.data)
 
-    def count(self, events: Sequence[RecordedEvent] | Sequence[NewRecord]) -> None:
+    def count(self, events: Sequence[RecordedEvent] | Sequence[NewRecord] | Sequence[NewEvent]) -> None:
         """Hear of events that were folded."""
         self._events += len(events)
         for event in events:
@@ -48,7 +48,7 @@ class ActorSnapshots:
 
     def take(self, entity: Entity) -> Snapshot | None:
         """Give a snapshot of the entity as it is now, when one is due. One that is refused is due again as much later."""
-        if self._policy is None or not self._policy.due(self._events, self._bytes, self._size):
+        if self._policy is None or not self._policy.due(self._events, self._bytes, self._size) or not entity.at_rest:
             return None
         self._events = self._bytes = 0
         try:

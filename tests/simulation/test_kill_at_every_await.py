@@ -8,6 +8,7 @@ import pytest
 
 from tests.simulation.calls_scenario import CALLS
 from tests.simulation.crash_story import run_scenario
+from tests.simulation.desk_scenario import DESK
 from tests.simulation.forms_scenario import FORMS
 from tests.simulation.scenario import CHILDREN, LONG, ROUNDS, SHORT, Scenario
 
@@ -17,10 +18,10 @@ SECONDS = 15.0  # for a lease to run out, and a client to ask again; no sweep is
 pytestmark = pytest.mark.timeout(600)
 
 
-def _kill_nodes(scenario: Scenario, first: int, stride: int) -> int:
+def _kill_nodes(scenario: Scenario, first: int, stride: int, seconds: float = SECONDS) -> int:
     """Tell the scenario until it ends before the node's death; gives how many nodes died."""
     died = 0
-    while run_scenario(scenario, node_dies_at=first + died * stride, seconds=SECONDS)[0] >= first + died * stride:
+    while run_scenario(scenario, node_dies_at=first + died * stride, seconds=seconds)[0] >= first + died * stride:
         died += 1
     return died
 
@@ -59,6 +60,12 @@ def test_a_node_may_die_at_any_await_of_a_workflow_that_starts_over(part: int) -
 def test_a_node_may_die_at_any_await_of_commands_in_their_other_forms(part: int) -> None:
     """Nor of a command with its start, for later, or that is refused before it is recorded; and of promises."""
     assert _kill_nodes(FORMS, 1 + part, PARTS) > 20
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_node_may_die_at_any_await_of_an_actor_whose_commands_wait(part: int) -> None:
+    """Nor of a command that is carried out step by step, of those that wait behind it, and of its snapshots."""
+    assert _kill_nodes(DESK, 1 + part, PARTS, seconds=2 * SECONDS) > 20
 
 
 @pytest.mark.parametrize("who", ["node_dies_at", "companion_dies_at"])

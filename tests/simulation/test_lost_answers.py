@@ -6,11 +6,14 @@ import pytest
 
 from tests.simulation.calls_scenario import CALLS
 from tests.simulation.crash_story import run_scenario
+from tests.simulation.desk_scenario import DESK
 from tests.simulation.faults import Fate, RepeatingBroker, every, nth
 from tests.simulation.forms_scenario import FORMS
 from tests.simulation.scenario import CHILDREN, LONG, Scenario
 
-STORIES = pytest.mark.parametrize("story", [LONG, CHILDREN, CALLS, FORMS], ids=["long", "children", "calls", "forms"])
+STORIES = pytest.mark.parametrize(
+    "story", [LONG, CHILDREN, CALLS, FORMS, DESK], ids=["long", "children", "calls", "forms", "desk"]
+)
 
 
 @STORIES

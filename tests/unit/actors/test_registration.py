@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
 from msgspec import Struct
 
 from actors import Actor, App, DefinitionError, UnknownName, Workflow, command, event, query, task
+from actors.definition import ActorType
 
 
 class State(Struct):
@@ -167,15 +169,32 @@ def test_a_query_is_not_async() -> None:
     assert "Order.status: a query reads what is in memory" in refused(Order)
 
 
-def test_an_actors_command_is_not_async() -> None:
-    """The advice is a workflow."""
+class TaskFailed(Struct):
+    why: str
+
+
+def test_an_actors_async_command_is_replayed() -> None:
+    """So what a replay can't repeat is refused, and events must not be named like the runtime's own in its stream."""
 
     class Slow(Counter):
         @command
         async def wait(self) -> None:
             await asyncio.sleep(1)
 
-    assert "write a Workflow" in refused(Slow)
+    class Impure(Counter):
+        @command
+        async def wait(self) -> float:
+            return time.time()
+
+    class Taken(Slow):
+        @event
+        def task_failed(self, failed: TaskFailed) -> None: ...
+
+    kind = App(actors=[Slow]).type("Slow")
+    assert isinstance(kind, ActorType)
+    assert kind.is_async
+    assert "Impure.wait uses time.time" in refused(Impure)
+    assert "rename its event TaskFailed" in refused(Taken)
 
 
 def test_an_actors_state_is_annotated() -> None:

@@ -1,26 +1,54 @@
-"""The page on commands between actors does what it says."""
+"""The page on commands between actors, and on async commands, does what it says."""
 
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from actors import App
+from runtime import CommandFailed
 from tests.acceptance.docs.pages import ROOT, python_file
 from tests.simulation.world import World, simulate
 
 
-def test_the_page_s_bank(tmp_path: Path) -> None:
-    """A transfer that works, one that is refused, and a ledger that was told of both moves."""
-    path = tmp_path / "bank.py"
-    path.write_text(python_file(ROOT / "actors/README.md", "bank.py"))
-    spec = importlib.util.spec_from_file_location("bank_page", path)
+def app_of(name: str, folder: Path) -> App:
+    """Import one of the page's files."""
+    path = folder / name
+    path.write_text(python_file(ROOT / "actors/README.md", name))
+    spec = importlib.util.spec_from_file_location(f"page_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
-    bank: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(bank)
-    app: App = bank.app
+    module: Any = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # annotations are read there
+    spec.loader.exec_module(module)
+    app: App = module.app
+    return app
+
+
+def test_the_page_s_desk(tmp_path: Path) -> None:
+    """What is emitted stays, also when the command fails."""
+    app = app_of("desk.py", tmp_path)
+
+    async def story(world: World) -> None:
+        world.node()
+        world.worker()
+        async with world.client() as client:
+            assert await client.call("Border", "north", "show", "P-1") == "welcome"
+            with pytest.raises(CommandFailed, match="not valid"):
+                await client.call("Border", "north", "show", "X-2")
+            assert await client.query("Border", "north", "seen") == {"P-1": True, "X-2": False}
+        await world.stop_all()
+
+    simulate(story, app)
+
+
+def test_the_page_s_bank(tmp_path: Path) -> None:
+    """A transfer that works, one that is refused, and a ledger that was told of both moves."""
+    app = app_of("bank.py", tmp_path)
 
     async def story(world: World) -> None:
         world.node()
