@@ -129,6 +129,7 @@ async def run_node(app: App, settings: Settings, stop: asyncio.Event, ready: Cal
             await node.run(stop, ready)
             return
         stack.push_async_callback(exchange.close)
+        (await open_connection(settings.database_url)).terminate()  # is the table of checkpoints there?
         from_now = settings.publish_events == "new"
         publisher = EventPublisher(store, settings.database_url, exchange, from_now=from_now)
         async with asyncio.TaskGroup() as group:

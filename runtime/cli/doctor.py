@@ -96,6 +96,7 @@ async def examine(settings: Settings, app: App | None) -> AsyncIterator[Finding]
         if store is not None:
             async for finding in _work(settings, store):
                 yield finding
+            yield await _readers(settings)
 
 
 async def _database(settings: Settings) -> Finding:
@@ -131,6 +132,20 @@ async def _schema(settings: Settings, opened: AsyncExitStack) -> tuple[EventStor
     except Exception as error:  # noqa: BLE001 - see `_database`
         return None, Finding("schema", ok=False, message=_explained(error))
     return store, Finding("schema", ok=True, message=f"up to date, {store.partitions} partitions")
+
+
+async def _readers(settings: Settings) -> Finding:
+    from runtime.readers.checkpoints import list_checkpoints
+
+    try:
+        async with asyncio.timeout(PATIENCE):
+            checkpoints = await list_checkpoints(settings.tables_url)
+    except Exception as error:  # noqa: BLE001 - see `_database`
+        return Finding("readers", ok=False, message=_explained(error))
+    if troubled := [checkpoint.trouble for checkpoint in checkpoints if checkpoint.trouble]:
+        return Finding("readers", ok=False, message=f"{troubled[0]}; `perdure projection list` shows all")
+    count = len({checkpoint.reader for checkpoint in checkpoints})
+    return Finding("readers", ok=True, message=f"{count} with a checkpoint, none is stopped")
 
 
 async def _broker(settings: Settings, opened: AsyncExitStack) -> tuple[Transport | None, Finding]:

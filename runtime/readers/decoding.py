@@ -1,4 +1,4 @@
-"""From an event of the log to one of the user's classes."""
+"""From an event of the log to one of the user's classes, in today's form."""
 
 from __future__ import annotations
 
@@ -9,35 +9,53 @@ from actors.codec import decode_any
 from actors.definition import ActorType
 from actors.errors import UnknownName
 from actors.journal import decode_event
-from eventstore import RecordedEvent
-from runtime.readers.projection import Recorded
+from eventstore import RecordedEvent, Selection
+from runtime.readers.projection import Projection, Recorded
 
 
 class Decoding:
-    """Reads the events of an app's actors.
+    """Chooses and reads the events that a projection wants.
 
-    Args:
-        strict: an event that the app does not know is an error; else it comes as builtins.
+    An actor's events are read with its upcasters: an old form comes in today's, under today's name, and what is retired does
+    not come. A workflow's journal comes as it was written.
     """
 
-    def __init__(self, app: App, *, strict: bool) -> None:
+    def __init__(self, app: App, projection: Projection) -> None:
         self._app = app
-        self._strict = strict
+        self._strict = bool(projection.actors)  # what the app does not know is an error only where it should
+        self._types = tuple(cls.type_name for cls in projection.actors)
+        self._events = tuple(event if isinstance(event, str) else event.__name__ for event in projection.events)
 
-    def recorded(self, event: RecordedEvent) -> Recorded:
-        """Decode an event.
+    def selection(self) -> Selection:
+        """Give what is to be read of the log: events under former names, too."""
+        wanted = dict.fromkeys(self._events)
+        for type in self._types or tuple(self._app.types):
+            kind = self._app.types[type]
+            if isinstance(kind, ActorType):
+                wanted |= {old: None for old, new in kind.upcasters.renamed.items() if new in self._events}
+        return Selection(types=self._types, events=tuple(wanted))
+
+    def recorded(self, event: RecordedEvent) -> Recorded | None:
+        """Decode an event; None for one that means nothing any more.
 
         Raises:
             PayloadRefused: its data is not what its type says.
-            UnknownName: the app knows no event of this type.
+            UpcastFailed: the upcaster raised.
+            UnknownName: the app knows no event of this type, or none of a schema so new.
         """
         type, _, id = event.stream.partition("/")
+        kind = self._app.types.get(type)
+        name, data = event.type, event.data
+        if isinstance(kind, ActorType):
+            if name in kind.upcasters.retired:
+                return None
+            name = kind.upcasters.renamed.get(name, name)
         return Recorded(
             type,
             id,
             event.version,
-            event.type,
-            self._data(type, event),
+            name,
+            self._actor_data(kind, name, event) if isinstance(kind, ActorType) else self._data(type, name, data),
             event.recorded_at,
             event.partition,
             event.offset,
@@ -45,14 +63,19 @@ class Decoding:
             event.correlation_id,
         )
 
-    def _data(self, type: str, event: RecordedEvent) -> Any:
-        kind = self._app.types.get(type)
-        if isinstance(kind, ActorType):
-            if (handler := kind.events.get(event.type)) is not None:
-                return handler.decode(event.data)
-        elif kind is not None and (decoded := decode_event(event.type, event.data)) is not None:
+    def _actor_data(self, kind: ActorType, name: str, event: RecordedEvent) -> Any:
+        if (handler := kind.events.get(name)) is None:
+            known = f"; it knows {', '.join(sorted(kind.events)) or 'none'}"
+            return self._data(kind.name, name, event.data, known)
+        if event.schema > handler.schema:
+            raise UnknownName(f"{kind.name} knows {name} up to schema {handler.schema}, this one is of {event.schema}")
+        chain = kind.upcasters.chains.get(name)
+        return handler.decode(event.data if chain is None else chain.lift(event.schema, event.data))
+
+    def _data(self, type: str, name: str, data: bytes, known: str = "") -> Any:
+        """Read an event of the runtime's own, or one that nobody here knows."""
+        if (decoded := decode_event(name, data)) is not None:
             return decoded
         if self._strict:
-            known = "" if not isinstance(kind, ActorType) else f"; it knows {', '.join(sorted(kind.events)) or 'none'}"
-            raise UnknownName(f"{type} has no event {event.type!r}{known}")
-        return decode_any(event.data)
+            raise UnknownName(f"{type} has no event {name!r}{known}")
+        return decode_any(data)

@@ -19,14 +19,15 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 class Recorded(Struct, frozen=True):
     """An event as a projection gets it.
 
-    `data` is an object of the event's class: for actors the one that their `@event` methods take, for workflows one of
-    `actors.journal`. An event of a type that the app does not know comes as builtins, if it is asked for at all.
+    `data` is an object of the event's class: for actors the one that their `@event` methods take, brought into today's form
+    by the actor's upcasters; for workflows one of `actors.journal`, as it was written. An event of a type that the app does
+    not know comes as builtins, if it is asked for at all.
     """
 
     type: str  # of the actor
     id: str
     version: int  # in the actor's stream
-    event: str  # the event's own type
+    event: str  # the event's own type; today's name of it
     data: Any
     recorded_at: datetime
     partition: int

@@ -9,7 +9,7 @@ import asyncpg
 from asyncpg import exceptions as pg
 
 from actors import App
-from eventstore import Batch, EventStore, RecordedEvent, Selection, StoreError, StoreUnavailable
+from eventstore import Batch, EventStore, RecordedEvent, StoreError, StoreUnavailable
 from eventstore.postgres.translation import translate
 from runtime.errors import PerdureError
 from runtime.readers import checkpoint_statements as sql
@@ -41,10 +41,10 @@ class Projector(LogReader):
     """
 
     def __init__(self, projection: Projection, app: App, store: EventStore, database_url: str, **options: Any) -> None:
-        super().__init__(projection.title, store, database_url, selection=_selection(projection), **options)
+        self._decoding = Decoding(app, projection)
+        super().__init__(projection.title, store, database_url, selection=self._decoding.selection(), **options)
         self._projection = projection
         self._database_url = database_url
-        self._decoding = Decoding(app, strict=bool(projection.actors))
 
     async def prepare(self) -> None:
         """Let the projection make its tables."""
@@ -75,9 +75,10 @@ class Projector(LogReader):
     async def _apply(self, events: Sequence[RecordedEvent], before: int, after: int) -> None:
         connection = await self.checkpoints.connection()
         try:
-            recorded = [self._decoding.recorded(event) for event in events]
+            recorded = [read for event in events if (read := self._decoding.recorded(event)) is not None]
             async with self.checkpoints.moving(events[0].partition, before, after) as db:
-                await self._projection.apply(db, recorded)
+                if recorded:
+                    await self._projection.apply(db, recorded)
         except (Superseded, StoreError):
             raise
         except Exception as error:  # whatever the user's code raises stops this projection and nothing else
@@ -120,10 +121,3 @@ async def _closed(connection: Connection) -> None:
         await connection.close(timeout=5)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
         connection.terminate()
-
-
-def _selection(projection: Projection) -> Selection:
-    return Selection(
-        types=tuple(cls.type_name for cls in projection.actors),
-        events=tuple(event if isinstance(event, str) else event.__name__ for event in projection.events),
-    )

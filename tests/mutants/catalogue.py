@@ -180,6 +180,50 @@ SWEEPER_OFF = Mutant(
     NOT_DONE,
 )
 
+LOOK_BEFORE_ASKING = Mutant(
+    "look before asking to be woken",
+    "a follower that waits hears of the next event",
+    [
+        Edit(
+            "eventstore/subscription.py",
+            "        await self._watch.ask(self._partitions())\n        if not await self._look() and",
+            "        behind = await self._look()\n        await self._watch.ask(self._partitions())\n        if not behind and",
+        )
+    ],
+    Tests(("tests/integration/eventstore/test_doorbell.py::test_a_commit_that_was_under_way_wakes_too",)),
+    "TimeoutError",
+)
+
+CHECKPOINT_AFTER_THE_WRITES = Mutant(
+    "checkpoint moved in a transaction of its own",
+    "an event counts once in a projection, whatever dies",
+    [
+        Edit(
+            "runtime/readers/checkpoints.py",
+            "                try:\n                    await self._move(connection, partition, before, after)\n",
+            "                try:\n                    await transaction.commit()\n"
+            "                    transaction = connection.transaction()\n                    await transaction.start()\n"
+            "                    await self._move(connection, partition, before, after)\n",
+        )
+    ],
+    Tests(("tests/integration/readers/test_exactly_once.py::test_writes_and_checkpoint_are_one_transaction",)),
+    "several transactions",
+)
+
+CHECKPOINT_BEFORE_THE_CONFIRM = Mutant(
+    "checkpoint moved before the broker confirmed",
+    "every event is published",
+    [
+        Edit(
+            "runtime/readers/event_publisher.py",
+            "        await self._exchange.publish(",
+            "        await self.checkpoints.move(batch.partition, before, batch.offset)\n        await self._exchange.publish(",
+        )
+    ],
+    Tests(("tests/integration/readers/test_exchange.py::test_confirms_that_do_not_come",)),
+    r"assert \[\d.*== \[1, 2, 3",
+)
+
 MUTANTS = (
     NO_EPOCH_CHECK,
     MESSAGE_ID_REUSED,
@@ -192,4 +236,7 @@ MUTANTS = (
     SNAPSHOT_WITHOUT_EPOCH,
     TIMER_CLAIMED_WITHOUT_EXPIRY,
     SWEEPER_OFF,
+    LOOK_BEFORE_ASKING,
+    CHECKPOINT_AFTER_THE_WRITES,
+    CHECKPOINT_BEFORE_THE_CONFIRM,
 )

@@ -35,6 +35,20 @@ async def test_catching_up_and_following(shelves: Shelves) -> None:
         await shelves.until({"a": (16, 4), "b": (6, 2), "c": (14, 2)})
 
 
+async def test_writes_and_checkpoint_are_one_transaction(shelves: Shelves) -> None:
+    """Postgres itself says so: both rows are of the same transaction, batch after batch."""
+    async with shelves.running(shelves.projector(Levels())):
+        for n in range(1, 4):
+            await shelves.add("a", 1, 1)
+            await shelves.until({"a": (2 * n, 2 * n)})
+            rows = await shelves.sql(
+                """SELECT xmin::text FROM levels UNION
+                   SELECT xmin::text FROM perdure.checkpoints WHERE partition = 1 AND position = $1""",
+                2 * n,
+            )
+            assert len(rows) == 1, "several transactions"
+
+
 class Cutting(Levels):
     """Its own connection is cut after some of its writes, and sometimes right when it is done."""
 
