@@ -50,6 +50,33 @@ def test_sending_without_waiting(system: CommandLine) -> None:
     assert system("send", "Account/eve", "nonsense", "--no-wait").output == "sent nonsense to Account/eve\n"
 
 
+def test_cancelling(system: CommandLine) -> None:
+    """Asked once, however often it is said; the result tells how it ended, and why."""
+    assert system("start", "Onboarding/cay", "--input", ADA).status == 0
+    asked = system("cancel", "Onboarding/cay", "--reason", "moved away", "--command-id", "c-1")
+    assert asked.output == "asked Onboarding/cay to cancel\n"
+    assert system("cancel", "Onboarding/cay", "--command-id", "c-1", "--json").json == {
+        "stream": "Onboarding/cay",
+        "requested": True,
+    }
+    assert "has ended (cancelled) and can't be cancelled any more" in one_line(system("cancel", "Onboarding/cay"))
+    ended = system("result", "Onboarding/cay", "--json")
+    assert (ended.status, ended.json["status"], ended.json["error"]["type"]) == (1, "cancelled", "RunCancelled")
+    assert "moved away" in one_line(system("result", "Onboarding/cay"))
+    assert "Onboarding/cay" in system("list", "--status", "cancelled").output
+
+
+def test_terminating(system: CommandLine) -> None:
+    """At once, and the history has the reason."""
+    assert system("start", "Onboarding/tom", "--input", ADA).status == 0
+    assert system("terminate", "Onboarding/tom", "--reason", "a test", "--tree").output == "terminated Onboarding/tom\n"
+    assert system("terminate", "Onboarding/tom").output == "Onboarding/tom was terminated before\n"
+    assert system("result", "Onboarding/tom", "--json").json["status"] == "terminated"
+    shown = system("show", "Onboarding/tom").output
+    assert "RunTerminated" in shown
+    assert "reason: a test" in shown.replace('"', "")
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -64,6 +91,8 @@ def test_sending_without_waiting(system: CommandLine) -> None:
         (("query", "Account/x", "secret"), "has no query 'secret'; it has: balance"),
         (("query", "Onboarding/nobody", "status"), "Onboarding/nobody"),
         (("result", "Onboarding/nobody"), "Onboarding/nobody"),
+        (("cancel", "Onboarding/nobody"), "there is no Onboarding/nobody"),
+        (("terminate", "Account/x"), "it is not started"),
         (("show", "Onboarding/nobody"), "there is no Onboarding/nobody"),
         (("events", "Onboarding/nobody"), "there is no Onboarding/nobody"),
         (("replay", "Onboarding/nobody", "--app", "both:app"), "there is no Onboarding/nobody"),
