@@ -58,12 +58,14 @@ class KeptRun(Struct, gc=False):
     schemas: dict[str, int] = {}  # of the commands, where it is not 1
     resolved: list[PromiseResolved] = []  # promises are the instance's: what settled one holds for all of its runs
     rejected: list[PromiseRejected] = []
+    cancel_id: str | None = None  # of the last request to cancel, also when a former run heard it
 
     def ledger(self) -> Ledger:
         """Make the ledger as it was right after the `RunContinued`."""
         ledger = Ledger()
         ledger.version, ledger.run, ledger.start = self.version, self.run, self.start
-        ledger.before, ledger.cancel = self.continued.asked, self.cancel
+        ledger.before = self.continued.asked
+        ledger.cancel, ledger.cancel_id = self.cancel, self.cancel_id
         ledger.commands = {received.id: TakenCommand(received) for received in self.commands}
         ledger.attributes, ledger.schemas = self.attributes, dict(self.schemas)
         ledger.sent = {sent.command: sent for sent in self.sent}
@@ -88,7 +90,7 @@ def kept_run(ledger: Ledger, continued: RunContinued, at: float, schema: int) ->
         ledger.version, at, ledger.run, ledger.start, continued, commands, children, sent, ledger.cancel,
         ledger.attributes, schema, dict(ledger.schemas),
         [each for each in ledger.promises.values() if isinstance(each, PromiseResolved)],
-        [each for each in ledger.promises.values() if isinstance(each, PromiseRejected)],
+        [each for each in ledger.promises.values() if isinstance(each, PromiseRejected)], ledger.cancel_id,
     )  # fmt: skip
 
 

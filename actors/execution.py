@@ -184,8 +184,11 @@ class Execution:
         return self._take(CommandReceived(id, name, input, self.parked, caller, told), at)
 
     def cancel(self, id: str, reason: str, at: float) -> Turn:
-        """Ask the code for its end, as `asyncio.Task.cancel` does; an empty turn when that was done, or it has ended."""
-        if self.outcome is not None or self.ledger.cancel is not None:
+        """Ask the code for its end, as `asyncio.Task.cancel` does.
+
+        An empty turn when the run was asked before, when a former run was asked by this very request, or at the end.
+        """
+        if self.outcome is not None or self.ledger.cancel is not None or self.ledger.cancel_id == id:
             return Turn()
         return self._take(CancelRequested(id, reason), at)
 

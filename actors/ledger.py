@@ -76,6 +76,7 @@ class Ledger:
         "attributes",
         "before",
         "cancel",
+        "cancel_id",
         "children",
         "commands",
         "ended",
@@ -106,7 +107,8 @@ class Ledger:
         self.commands: dict[str, TakenCommand] = {}  # by command id
         self.attributes: dict[str, Attribute] | None = None  # None: never had any
         self.promises: dict[str, PromiseResolved | PromiseRejected] = {}  # the first that settled each, by name
-        self.cancel: CancelRequested | None = None  # the first, and the only one that counts
+        self.cancel: CancelRequested | None = None  # the run's first, and the only one that counts
+        self.cancel_id: str | None = None  # of the last one, also when it was a former run's
         self.terminated: RunTerminated | None = None
         self.schemas: dict[str, int] = {}  # of commands, by id, that were recorded in another form than the first
         self.outcome: Outcome | None = None
@@ -234,7 +236,7 @@ def _of_no_account(ledger: Ledger, _: Patched | ValueRecorded | ChildCancelReque
 
 
 def _cancel_requested(ledger: Ledger, event: CancelRequested) -> None:
-    ledger.cancel = event
+    ledger.cancel, ledger.cancel_id = event, event.id
 
 
 def _run_cancelled(ledger: Ledger, event: RunCancelled) -> None:

@@ -22,10 +22,11 @@ def request_end(stream: str, execution: Execution, message: Cancel | Terminate, 
 
 
 def _cancel(stream: str, execution: Execution, message: Cancel, at: float) -> tuple[Turn, Reply]:
-    outcome, asked = execution.outcome, execution.ledger.cancel
-    by_this = asked is None or asked.id == message.command_id
-    if outcome is not None and (asked is None or not by_this):
+    outcome, ledger = execution.outcome, execution.ledger
+    repeated = ledger.cancel_id == message.command_id
+    if outcome is not None and not repeated:
         return Turn(), ended(stream, outcome, "and can't be cancelled any more")
+    by_this = repeated or ledger.cancel is None
     turn = execution.cancel(message.command_id, message.reason, at)
     if outcome is None and (broken := execution.broken) is not None:
         return turn, stuck(stream, broken, "the request", "terminate it to end it now")

@@ -388,3 +388,23 @@ def test_a_stuck_run_that_was_terminated_stays_so_when_the_code_is_mended() -> N
         assert stage.execution.resume(stage.now).events == []
         assert stage.execution.outcome is not None
         assert stage.execution.outcome.status == "terminated"
+
+
+def test_a_request_that_a_former_run_has_heard_is_not_the_next_one_s(again: Any) -> None:
+    """A repetition comes late, as a parent's does until its child has ended; the run has started over since."""
+
+    class Again(Workflow):
+        async def run(self, number: int = 1) -> None:
+            try:
+                await self.until(lambda: False)
+            except asyncio.CancelledError:
+                self.continue_as_new(number + 1)
+
+    with Stage(Again) as stage:
+        stage.start()
+        stage.keep(stage.execution.cancel("c", "", stage.now))
+        again(stage)
+        assert stage.types == ["RunStarted", "CancelRequested", "RunContinued"]
+        assert stage.keep(stage.execution.cancel("c", "", stage.now)).events == []
+        stage.keep(stage.execution.cancel("another", "", stage.now))
+        assert stage.types[3:] == ["CancelRequested", "RunContinued"]
