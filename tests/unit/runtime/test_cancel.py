@@ -211,6 +211,7 @@ def test_terminate_tells_everybody_who_waits() -> None:
             waiting = asyncio.ensure_future(client.result(Booking, "1"))
             command = asyncio.ensure_future(client.call(Booking, "1", "wait", command_id="w"))
             await world.until(lambda: "CommandReceived" in types_of(world.store, "Booking/1"))
+            began = world.elapsed
             assert await client.terminate(Booking, "1", "operator", command_id="t") is True
             assert await client.terminate(Booking, "1", command_id="t") is True
             assert await client.terminate(Booking, "1", command_id="u") is False
@@ -218,6 +219,7 @@ def test_terminate_tells_everybody_who_waits() -> None:
                 await waiting
             with pytest.raises(InstanceTerminated):
                 await command
+            assert world.elapsed - began < 2.0  # virtual seconds: they were told, and had no need to ask again
             with pytest.raises(InstanceTerminated):
                 await client.call(Booking, "1", "wait", command_id="w")
             with pytest.raises(AlreadyFinished):
