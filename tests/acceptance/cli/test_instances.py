@@ -96,7 +96,7 @@ def test_terminating(system: CommandLine) -> None:
         (("show", "Onboarding/nobody"), "there is no Onboarding/nobody"),
         (("events", "Onboarding/nobody"), "there is no Onboarding/nobody"),
         (("replay", "Onboarding/nobody", "--app", "both:app"), "there is no Onboarding/nobody"),
-        (("replay", "Nobody/1", "--app", "both:app"), "no actor type is named 'Nobody'"),
+        (("replay", "Nobody/1", "--app", "both:app"), "there is no Nobody/1"),
         (("worker", "both:app", "--queue", "bogus"), "no tasks on queue bogus; its queues: default"),
     ],
 )
