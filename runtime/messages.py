@@ -7,7 +7,7 @@ a newer publisher can talk to an older node.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Literal, TypeVar
 
@@ -268,8 +268,8 @@ def decode_inbound(body: bytes) -> Inbound:
         case Start() | Send() | Ask():
             if message.input is not EMPTY:
                 decode_any(message.input)
-            if isinstance(message, Send) and isinstance(message.start, Raw):
-                decode_any(message.start)
+            if isinstance(message, Send):
+                _check_send(message)
             if isinstance(message, Start):
                 _check_notes(message)
         case TaskOutcome() | ChildOutcome() | CommandOutcome() | Resolve():
@@ -291,6 +291,18 @@ def _check_notes(start: Start) -> None:
         decode_any(start.memo)
     if start.timeout is not None and not 0 < start.timeout <= MOST_TIMEOUT:
         raise PayloadRefused(f"timeout must be above 0 and at most {MOST_TIMEOUT} seconds, it is {start.timeout!r}")
+
+
+def _check_send(message: Send) -> None:
+    if isinstance(message.start, Raw):
+        decode_any(message.start)
+    if (due_at := message.due_at) is not None:
+        if due_at.tzinfo is None:
+            raise PayloadRefused(f"due_at {due_at.isoformat()} has no offset: add Z, or one such as +01:00")
+        try:
+            message.due_at = due_at.astimezone(UTC)
+        except OverflowError:
+            raise PayloadRefused(f"due_at {due_at.isoformat()} is beyond the calendar") from None
 
 
 def decode_task(body: bytes) -> TaskMessage:

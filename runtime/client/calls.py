@@ -115,7 +115,7 @@ class Calls:
         if at is not None:
             if at.tzinfo is None:
                 raise CommandInvalid(f"`at` needs a time zone; {at.isoformat()} has none", "InvalidInput")
-            return at.astimezone(UTC)
+            return at
         now = datetime.now(UTC) if self._now is None else self._now()
         try:
             return now + (after if isinstance(after, timedelta) else timedelta(seconds=after or 0))

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from actors import Actor, App, Rejected, Workflow, command, event, query
+from actors import Actor, App, PayloadRefused, Rejected, Workflow, command, event, query
 from runtime.cli.due import due_time
 from runtime.cli.errors import CommandLineError
+from runtime.messages import Send, decode_inbound
 from runtime.transport.memory import MemoryBroker
 from runtime.transport.port import Message
 from tests.simulation.audit import audit_log, audit_rest, types_of
@@ -283,3 +284,26 @@ def test_what_is_no_time_is_refused(after: str | None, at: str | None, complaint
     """In a line that says how to write it."""
     with pytest.raises(CommandLineError, match=complaint):
         due_time(after, at)
+
+
+@pytest.mark.parametrize(
+    ("due_at", "complaint"),
+    [("2027-01-01T00:00:00", "has no offset"), ("9999-12-31T23:59:59-23:59", "beyond the calendar")],
+)
+def test_a_time_on_the_wire_that_is_none_is_refused(due_at: str, complaint: str) -> None:
+    """Before anything is stored."""
+    body = b'{"op":"command","type":"Bell","id":"b","name":"ring","command_id":"x","due_at":"%s"}' % due_at.encode()
+    with pytest.raises(PayloadRefused, match=complaint):
+        decode_inbound(body)
+
+
+def test_one_time_is_the_same_in_every_offset() -> None:
+    """So a repetition may write it in another way."""
+    times = []
+    for due_at in ("2027-01-01T00:00:00Z", "2027-01-01T01:00:00+01:00"):
+        body = b'{"op":"command","type":"Bell","id":"b","name":"ring","command_id":"x","due_at":"%s"}' % due_at.encode()
+        message = decode_inbound(body)
+        assert isinstance(message, Send)
+        assert message.due_at is not None
+        times.append(message.due_at.isoformat())
+    assert times[0] == times[1]
