@@ -42,6 +42,10 @@ class Hosted(ABC):
         """Give the state for a person: of a workflow its attributes, of an actor its state."""
 
     @abstractmethod
+    def waiting_for(self) -> list[str]:
+        """Say in words what it waits for now."""
+
+    @abstractmethod
     def drop(self) -> None:
         """Lose the activation and all that was not committed."""
 

@@ -80,6 +80,10 @@ class HostedWorkflow(Hosted):
         """See `Hosted`."""
         return self.execution.state()
 
+    def waiting_for(self) -> list[str]:
+        """See `Hosted`."""
+        return self.execution.waiting_for()
+
     def drop(self) -> None:
         """See `Hosted`."""
         if self._execution is not None:

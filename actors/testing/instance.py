@@ -247,10 +247,8 @@ class Instance:
         return [self._decode(recorded) for recorded in self._world.hosted(self.stream).journal]
 
     def waiting_for(self) -> str:
-        """Say in words what a workflow waits for now."""
-        hosted = self._world.hosted(self.stream)
-        waits = hosted.execution.waiting_for() if isinstance(hosted, HostedWorkflow) else []
-        return ", ".join(waits) or "nothing"
+        """Say in words what it waits for now."""
+        return ", ".join(self._world.hosted(self.stream).waiting_for()) or "nothing"
 
     def history(self) -> bytes:
         """Give its journal as a history file, for `assert_replays` and `perdure replay`: write it where tests find it."""
@@ -289,4 +287,5 @@ class Instance:
             raise refused
 
     def _why(self) -> str:
-        return f"{self.stream} waits for {self.waiting_for()}" if self.status == "running" else f"it is {self.status}"
+        waits = self.status in {"running", "active"}
+        return f"{self.stream} waits for {self.waiting_for()}" if waits else f"it is {self.status}"

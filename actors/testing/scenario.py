@@ -131,7 +131,7 @@ class Scenario:
         """Send a command.
 
         Raises:
-            UnknownName: it has no such command; InvalidArguments: they do not fit.
+            UnknownName: it has no such command; InvalidArguments: they do not fit; DefinitionError: it is async.
             Bug: the handler raised something undeclared; its cause is what it raised.
             AssertionError: the command changed the state without an event; NotPreserved: see `check_json`.
         """
@@ -221,6 +221,10 @@ class Scenario:
     def _send(self, command: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         __tracebackhide__ = True
         handler, entity = self._kind.command(command), self._entity
+        if handler.is_async:
+            raise DefinitionError(
+                f"{self._kind.name}.{command} is async, and may wait for others: test it with actors.testing.WorkflowTest"
+            )
         input = Raw(handler.signature.encode(args, kwargs))
         self._turn, self._result, self._error = Turn(), None, None
         if handler.validator is not None:

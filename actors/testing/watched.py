@@ -12,6 +12,7 @@ from actors.definition import ActorType, WorkflowType
 from actors.entity import Entity
 from actors.errors import Bug, Nondeterminism
 from actors.execution import Execution
+from actors.handling import Handling
 from actors.testing.errors import in_users_code
 from actors.turn import NewRecord
 
@@ -49,10 +50,30 @@ class WatchedEntity(Entity):
             self._see(self.kind, event)
         super().emit(event)
 
+    def carried_out(self) -> Handling:
+        """See `Entity`."""
+        if self.handling is None:
+            self.handling = WatchedHandling(self)
+        return self.handling
+
     @property
     def live_state(self) -> Any:
         """The actor's state."""
         return self._instance.state
+
+
+class WatchedHandling(Handling):
+    """What carries out an actor's commands step by step; keeps the exception that broke it, with its traceback."""
+
+    __slots__ = ("trouble",)
+
+    def __init__(self, entity: Entity) -> None:
+        super().__init__(entity)
+        self.trouble: BaseException | None = None
+
+    def _break(self, error: Nondeterminism | Bug) -> None:
+        self.trouble = in_users_code(error.__cause__ or error)
+        super()._break(error)
 
 
 def rebuilt(

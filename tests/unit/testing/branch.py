@@ -98,6 +98,52 @@ class Transfer(Workflow):
             raise Rejected("say why")
 
 
+class Mended(Struct):
+    what: str
+    hours: int
+
+
+class Work(Struct):
+    hours: int = 0
+    things: list[str] = []
+
+
+class Desk(Actor):
+    """Its commands wait: for tasks, local ones, timers and other actors."""
+
+    state: Work
+
+    @command
+    async def mend(self, what: str) -> int:
+        hours = await weigh(len(what))
+        self.emit(Mended(what, hours))
+        await asyncio.sleep(hours * 10)
+        await tell_customer(f"{what} is mended")
+        paid = await self.actor(Account, "desk").move(hours)
+        self.tell(Book, "desk").write(what)
+        return int(paid)
+
+    @command
+    async def lose(self, what: str) -> None:
+        self.emit(Mended(what, 1))
+        await asyncio.sleep(10)
+        raise Rejected("lost", [what])
+
+    @command
+    def count(self) -> int:
+        return len(self.state.things)
+
+    @command
+    async def fail(self) -> None:
+        await asyncio.sleep(1)
+        raise KeyError("screw")
+
+    @event
+    def mended(self, e: Mended) -> None:
+        self.state.hours += e.hours
+        self.state.things.append(e.what)
+
+
 @task(local=True)
 async def weigh(units: int) -> int:
     return units
@@ -139,4 +185,4 @@ class Offer(Workflow):
             return f"{failed.type}: {failed.details}"
 
 
-app = App(actors=[Account, Book, Transfer, Meter, Offer], tasks=[tell_customer, weigh])
+app = App(actors=[Account, Book, Transfer, Meter, Offer, Desk], tasks=[tell_customer, weigh])

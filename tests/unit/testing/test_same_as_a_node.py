@@ -16,7 +16,7 @@ from runtime.errors import CommandError
 from tests.simulation.conftest import silence
 from tests.simulation.world import EPOCH, World, simulate
 from tests.unit.testing import branch, shop
-from tests.unit.testing.branch import Account, Book, Meter, Offer, Transfer
+from tests.unit.testing.branch import Account, Book, Desk, Meter, Offer, Transfer
 from tests.unit.testing.shop import Basket, Hurried, Order, Stock
 from tests.unit.testing.test_task_mocks import CLASSES, Does, Near, forever, near, work
 
@@ -186,6 +186,12 @@ async def promises(tell: Teller) -> None:
     await tell.do("result", Offer, "2")
 
 
+async def a_desk(tell: Teller) -> None:
+    await tell.do("call", Desk, "1", "mend", "x")
+    await tell.do("call", Desk, "1", "count")
+    await tell.do("call", Desk, "1", "lose", "ring")
+
+
 STORIES = [
     (an_order, shop.app),
     (children, shop.app),
@@ -194,6 +200,7 @@ STORIES = [
     (transfers, branch.app),
     (runs, branch.app),
     (promises, branch.app),
+    (a_desk, branch.app),
 ]
 
 __all__ = ["silence"]
