@@ -224,6 +224,36 @@ CHECKPOINT_BEFORE_THE_CONFIRM = Mutant(
     r"assert \[\d.*== \[1, 2, 3",
 )
 
+_TREE = "tests/unit/runtime/test_stopped_children.py"
+
+STOPPED_IN_MEMORY_ONLY = Mutant(
+    "stopped in memory only",
+    "a child that its parent does not want any more hears of it, also when the parent's node dies",
+    [
+        Edit(
+            "runtime/hosting/workflow.py",
+            "            commit.outbox_redeliver.append(Redelivery(message.id, now, message.body))\n            step.later",
+            "            step.later",
+        )
+    ],
+    Tests((f"{_TREE}::test_a_node_may_die_between_any_two_steps_of_a_falling_tree",)),
+    r"not within 300 virtual seconds",
+)
+
+TASKS_NOT_TOLD = Mutant(
+    "tasks not told",
+    "a worker hears within bounded time that nobody waits for its task any more",
+    [
+        Edit(
+            "actors/execution.py",
+            "                    turn.tasks_closed.append(number)",
+            "                    pass",
+        )
+    ],
+    Tests(("tests/unit/runtime/test_tasks_are_told.py::test_tasks_are_told[timeout]",)),
+    r"not within \d+(\.\d+)? virtual seconds",
+)
+
 MUTANTS = (
     NO_EPOCH_CHECK,
     MESSAGE_ID_REUSED,
@@ -239,4 +269,6 @@ MUTANTS = (
     LOOK_BEFORE_ASKING,
     CHECKPOINT_AFTER_THE_WRITES,
     CHECKPOINT_BEFORE_THE_CONFIRM,
+    STOPPED_IN_MEMORY_ONLY,
+    TASKS_NOT_TOLD,
 )
