@@ -50,11 +50,14 @@ def replay_history(app: App, history: History, name: str) -> None:
     if isinstance(kind, WorkflowType):
         _replay_workflow(WatchedExecution(kind, history.stream), history, name)
         return
+    entity = WatchedEntity(kind, history.stream)
     try:
-        WatchedEntity(kind, history.stream).replay(history.events)
+        entity.replay(history.events)
     except (Nondeterminism, Bug) as error:
         cause = in_users_code(error.__cause__ or error)
         raise _differs(name, error, cause) from cause
+    finally:
+        entity.dispose()
 
 
 def _replay_workflow(execution: WatchedExecution, history: History, name: str) -> None:

@@ -378,6 +378,39 @@ class Lines(Struct):
     lines: list[str] = []
 
 
+class Repaired(Struct):
+    what: str
+    hours: int
+
+
+class Work(Struct):
+    hours: int = 0
+
+
+class Desk(Actor):
+    """Its commands wait, and one another's turn."""
+
+    state: Work
+
+    @command
+    async def mend(self, what: str) -> int:
+        hours = await double(len(what))
+        self.emit(Repaired(what, hours))
+        await asyncio.sleep(10)
+        self.tell(Book, "desk").write(what)
+        if what == "hopeless":
+            raise Rejected("can't be mended")
+        return self.state.hours
+
+    @command
+    def count(self) -> int:
+        return self.state.hours
+
+    @event
+    def repaired(self, e: Repaired) -> None:
+        self.state.hours += e.hours
+
+
 class Book(Actor):
     state: Lines
 
@@ -406,7 +439,7 @@ class Transfer(Workflow):
 TASKS: list[Any] = [double, reserve, flaky, hopeless, look_up]
 NOW: list[Any] = [
     Tasks, Waits, Handled, Child, Parent, Bookable, Living, Changing, VersionedV1, Versioned, Mended, Found, Promised,
-    Account, Book, Transfer,
+    Account, Book, Transfer, Desk,
 ]  # fmt: skip
 BEFORE: list[Any] = [ChangingBefore, VersionedBefore, Mistaken, AccountBefore]
 

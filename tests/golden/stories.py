@@ -154,9 +154,17 @@ async def actors(world: World, client: Client) -> list[str]:
     return ["Account/ann", "Transfer/1", "Book/all"]
 
 
+async def async_commands(world: World, client: Client) -> list[str]:
+    await client.submit("Desk", "1", "mend", what="clock")
+    assert await client.call("Desk", "1", "count") == 10
+    await client.submit("Desk", "1", "mend", what="hopeless")
+    await has(world, "Desk/1", "CommandFailed")
+    return ["Desk/1"]
+
+
 STORIES: dict[str, Story] = {
     story.__name__: story
     for story in (
-        tasks, waits, commands, children, endings, deadlines, continued, patches, versions, stuck_and_parked, attributes, actors, promises,
+        tasks, waits, commands, children, endings, deadlines, continued, patches, versions, stuck_and_parked, attributes, actors, promises, async_commands,
     )
 }  # fmt: skip
