@@ -28,6 +28,7 @@ from actors.journal import (
     TaskCompleted,
     TaskFailed,
     TaskScheduled,
+    TasksScheduled,
     TimerFired,
     TimerSet,
 )
@@ -46,6 +47,10 @@ def _run_started(turn: Turn, event: RunStarted, ledger: Ledger) -> None:
 
 def _task_scheduled(turn: Turn, event: TaskScheduled, _: Ledger) -> None:
     turn.tasks.append(event)
+
+
+def _tasks_scheduled(turn: Turn, event: TasksScheduled, _: Ledger) -> None:
+    turn.tasks.extend(event.each())
 
 
 def _task_ended(turn: Turn, event: TaskCompleted | TaskFailed, _: Ledger) -> None:
@@ -162,6 +167,7 @@ def _no_more_of(turn: Turn, ledger: Ledger, *, tree: bool = False) -> None:
 CONSEQUENCES: dict[type[JournalEvent], Callable[[Turn, Any, Ledger], None]] = {
     RunStarted: _run_started,
     TaskScheduled: _task_scheduled,
+    TasksScheduled: _tasks_scheduled,
     TaskCompleted: _task_ended,
     TaskFailed: _task_ended,
     ChildStarted: _child_started,

@@ -10,7 +10,7 @@ asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Literal
 
 import msgspec
@@ -288,6 +288,22 @@ class TaskScheduled(JournalEvent):
         return f"TaskScheduled(#{self.task} {self.name})"
 
 
+class TasksScheduled(JournalEvent):
+    """The code wants a task done by a worker for each of many items: tasks `first`, `first` + 1 and so on."""
+
+    first: int
+    name: str
+    inputs: list[Raw]
+
+    def each(self) -> Iterator[TaskScheduled]:
+        """Give what each of them would be by itself."""
+        for number, input in enumerate(self.inputs, self.first):
+            yield TaskScheduled(number, self.name, input)
+
+    def title(self) -> str:
+        return f"TasksScheduled(#{self.first} to #{self.first + len(self.inputs) - 1} {self.name})"
+
+
 class TimerSet(JournalEvent):
     """The code waits for a time, given in seconds since the epoch."""
 
@@ -464,7 +480,7 @@ _EVENTS: tuple[type[JournalEvent], ...] = (
     ChildCancelRequested,
     AttributesSet,
     PromiseResolved, PromiseRejected,
-    RunTimedOut, CommandBegan,
+    RunTimedOut, CommandBegan, TasksScheduled,
 )  # fmt: skip
 _DECODERS: dict[str, Callable[[bytes | Raw], JournalEvent]] = {
     event.__name__: plain_decoder(event) for event in _EVENTS

@@ -41,6 +41,7 @@ from actors.journal import (
     TaskCompleted,
     TaskFailed,
     TaskScheduled,
+    TasksScheduled,
     TimerFired,
     TimerSet,
     ValueRecorded,
@@ -148,6 +149,11 @@ def _attributes_set(ledger: Ledger, event: AttributesSet) -> None:
 
 def _task_scheduled(ledger: Ledger, event: TaskScheduled) -> None:
     ledger.tasks[event.task] = OpenTask(event)
+
+
+def _tasks_scheduled(ledger: Ledger, event: TasksScheduled) -> None:
+    for scheduled in event.each():
+        ledger.tasks[scheduled.task] = OpenTask(scheduled)
 
 
 def _task_ended(ledger: Ledger, event: TaskCompleted | TaskFailed) -> None:
@@ -268,6 +274,7 @@ def _resumed(ledger: Ledger, _: Resumed) -> None:
 _TAKE: dict[type[JournalEvent], Callable[[Ledger, Any], None]] = {
     RunStarted: _run_started,
     TaskScheduled: _task_scheduled,
+    TasksScheduled: _tasks_scheduled,
     TaskCompleted: _task_ended,
     TaskFailed: _task_ended,
     TaskAttemptFailed: _attempt_failed,

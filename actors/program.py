@@ -7,7 +7,7 @@ becomes of the decisions is the business of the `Execution` that owns it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from inspect import isawaitable
 from random import Random
 from typing import Any, ClassVar, NoReturn
@@ -54,6 +54,7 @@ from actors.journal import (
     ValueRecorded,
 )
 from actors.loop import DurableLoop, DurableTimer
+from actors.mapping import Mapping
 from actors.operation import ChildCall, CommandCall, Operation, TaskCall
 from actors.precedents import Precedents
 from actors.promise import Promises
@@ -212,7 +213,7 @@ class Program:
 
     def waiting_for(self) -> list[str]:
         """Say in words what the code waits for now."""
-        operations = [operation.title() for operation in self.open.values()]
+        operations = list(dict.fromkeys(operation.title() for operation in self.open.values()))
         timers = [f"timer #{number}" for number in self.timers]
         promises = [] if self._promises is None else self._promises.titles()
         return operations + timers + promises + ["a condition"] * self.loop.conditions
@@ -247,6 +248,14 @@ class Program:
             del self.open[number]
             if task.local:
                 del self.local_calls[number]
+
+    async def map_task(self, task: Task[Any, Any], inputs: Sequence[bytes], at_most: int | None) -> list[Any]:
+        """Schedule a task for each of many inputs, and await all results; see `actors.workflow.Surroundings`."""
+        if self.loop.is_closed():
+            raise GeneratorExit  # clean-up code of an instance that is being unloaded
+        if self.kind.tasks.get(task.name) is not task:
+            raise DefinitionError(f"task {task.name} is not registered: name it in App(tasks=[…])")
+        return await Mapping(self, task, inputs, at_most).results()
 
     def call_child(
         self, workflow: type[Workflow] | str, id: str, args: tuple[Any, ...], kwargs: dict[str, Any], on_close: OnClose

@@ -28,6 +28,7 @@ from actors.journal import (
     TaskCompleted,
     TaskFailed,
     TaskScheduled,
+    TasksScheduled,
     TimerSet,
     ValueRecorded,
     decode_event,
@@ -236,6 +237,7 @@ _OUTCOMES = (TaskCompleted, TaskFailed)
 # What of a decision has to be as recorded; the end of a run is there or not.
 _IDENTITY: dict[type[JournalEvent], Callable[[Any], object]] = {
     TaskScheduled: attrgetter("task", "name"),
+    TasksScheduled: lambda event: (event.first, event.name, len(event.inputs)),
     TimerSet: attrgetter("timer"),
     ChildStarted: attrgetter("child", "type", "id"),
     CommandSent: attrgetter("command", "type", "id", "name", "told"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from datetime import UTC, datetime
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, ParamSpec, Protocol, TypeVar, overload
@@ -13,6 +13,7 @@ from uuid import UUID
 from actors.journal import OnClose
 from actors.names import split_stream
 from actors.reference import Speaker
+from actors.task import Task
 from actors.upcasting import WorkflowUpcaster
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 P = ParamSpec("P")
+Item = TypeVar("Item")
 
 
 class _Runs(Protocol[P]):
@@ -73,6 +75,12 @@ class Surroundings(Protocol):
         self, workflow: type[Workflow] | str, id: str, args: tuple[Any, ...], kwargs: dict[str, Any], on_close: OnClose
     ) -> ChildHandle:
         """Start another workflow."""
+
+    def map_task(
+        self, task: Task[Any, Any], inputs: Sequence[bytes], at_most: int | None
+    ) -> Coroutine[Any, Any, list[Any]]:
+        """Schedule a task for each of many inputs, and await all results."""
+        ...
 
     def continue_as_new(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NoReturn:
         """End the run for a new one with these arguments."""
@@ -264,6 +272,31 @@ class Workflow(Speaker):
                 given before the code waited for it, and does not fit.
         """
         return await self._perdure.promise(name, type)
+
+    async def map(
+        self, task: Callable[[Item], Coroutine[Any, Any, T]], items: Iterable[Item], *, at_most: int | None = None
+    ) -> list[T]:
+        """Do a task for each of many items, side by side, and give the results in the order of the items.
+
+        It is what `asyncio.gather(*(task(item) for item in items))` is, but made for tens of thousands: one event schedules up
+        to 1,000 of them, and an item costs no coroutine. Each has its own key, retries and outcome.
+
+        Args:
+            task: a `@task` that takes one argument.
+            items: in an order that is the same each time (no set).
+            at_most: how many are open at a time, 1 or more; None: all.
+
+        Raises:
+            Failure: of the first item that failed, as the task's own call would raise it. What is open then is given up.
+            TypeError, ValueError: `task` is no task, or `at_most` is below 1.
+        """
+        if not isinstance(task, Task):
+            raise TypeError(f"map() takes a @task, not {task!r}")
+        if at_most is not None and at_most < 1:
+            raise ValueError(f"at_most must be 1 or more, or None; it is {at_most}")
+        inputs = [task.signature.encode((item,), {}) for item in items]
+        results: list[T] = await self._perdure.map_task(task, inputs, at_most)
+        return results
 
     async def until(self, condition: Callable[[], Any], timeout: float | None = None) -> None:
         """Wait until a condition over the instance's own state holds; it still holds when this returns.

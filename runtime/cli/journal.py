@@ -29,6 +29,7 @@ from actors.journal import (
     TaskCompleted,
     TaskFailed,
     TaskScheduled,
+    TasksScheduled,
     decode_event,
 )
 from actors.ledger import Ledger
@@ -48,8 +49,8 @@ class Titles:
         match journal := decode_event(event.type, event.data):
             case None:
                 return event.type
-            case TaskScheduled(task=number, name=name) | ChildStarted(child=number, stream=name):
-                self._names[number] = name
+            case TaskScheduled() | TasksScheduled() | ChildStarted():
+                self._names.update(_named(journal))
             case CommandSent(command=number):
                 self._names[number] = f"{journal.stream} {journal.name}"
             case CommandReceived():
@@ -77,6 +78,16 @@ class Titles:
             case _:
                 pass
         return journal.title()
+
+
+def _named(begun: TaskScheduled | TasksScheduled | ChildStarted) -> dict[int, str]:
+    match begun:
+        case TaskScheduled():
+            return {begun.task: begun.name}
+        case TasksScheduled():
+            return {task.task: task.name for task in begun.each()}
+        case ChildStarted():
+            return {begun.child: begun.stream}
 
 
 def payload(event: RecordedEvent) -> Any:

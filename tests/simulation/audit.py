@@ -85,6 +85,8 @@ def _audit_journal(name: str, stream: Stream) -> None:  # noqa: C901, PLR0912 - 
                 once["end", life] += 1
             case "TaskScheduled":
                 once["scheduled", data["task"]] += 1
+            case "TasksScheduled":
+                once.update(("scheduled", data["first"] + place) for place in range(len(data["inputs"])))
             case "TaskCompleted" | "TaskFailed":
                 once["outcome", data["task"]] += 1
             case "TaskAttemptFailed":
