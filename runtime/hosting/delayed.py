@@ -11,7 +11,7 @@ Invariants, and who keeps them:
 * it counts once: it is handled under its command id, as if it had just been sent;
 * the first one wins: the mark, under an id that no command can have, tells a repetition from another command;
 * it never comes early: the row is published by the database's clock;
-* one that can't be taken when it is due is put aside with the reason, and its row goes in a commit before that.
+* one that can't be taken when it is due is put aside with the reason, and its row goes before or with that.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ import hashlib
 from msgspec import Raw
 from msgspec.structs import replace
 
+from actors import InvalidInput
 from eventstore import Commit, InboxMark, OutboxMessage
 from runtime.hosting.ground import Ground, answers, fingerprint, refusal
 from runtime.hosting.item import Item, Step
 from runtime.hosting.replies import conflict
-from runtime.messages import Reply, ReplyWhen, Send, Status, encode_message
+from runtime.messages import Reply, ReplyWhen, Send, Status, decode_inbound, encode_message
 from runtime.transport.port import Destination
 
 _ROW = "@"  # begins the id of a delayed command's row: no type's name begins so
@@ -40,6 +41,15 @@ def mark_id(command_id: str) -> str:
 def row_id(message: Send) -> str:
     """Name a delayed command's row."""
     return f"{_ROW}{message.stream}@{hashlib.blake2b(message.command_id.encode(), digest_size=16).hexdigest()}"
+
+
+def rows_of(body: bytes) -> list[str]:
+    """Give the row that a message came out of, if it did: when it is put aside, it need not be said again."""
+    try:
+        content = decode_inbound(body)
+    except InvalidInput:
+        return []
+    return [row_id(content)] if isinstance(content, Send) and content.scheduled else []
 
 
 def is_early(message: Send, ground: Ground) -> bool:

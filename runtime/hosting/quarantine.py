@@ -8,6 +8,7 @@ from functools import partial
 import structlog
 
 from eventstore import Commit, InboxMark, OutboxMessage, Quarantined
+from runtime.hosting.delayed import rows_of
 from runtime.hosting.ground import Ground, storable
 from runtime.hosting.item import Item
 from runtime.hosting.own_commits import OwnCommits
@@ -68,7 +69,8 @@ class Quarantine:
         partition, epoch = self._ground.partition, self._ground.epoch
         durable = partial(self._durable, item, record, stream, replies or [], stray=lost is not None)
         outbox = outbox or []
-        alone = Commit(partition, epoch, quarantine=[record])
+        rows = rows_of(delivery.body)
+        alone = Commit(partition, epoch, quarantine=[record], outbox_remove=rows)
 
         def told() -> None:
             durable()
@@ -79,7 +81,9 @@ class Quarantine:
             alone.outbox = outbox
             self._commits.submit(alone, told)
             return
-        marked = Commit(partition, epoch, stream, version, inbox=marks, outbox=outbox, quarantine=[record])
+        marked = Commit(
+            partition, epoch, stream, version, inbox=marks, outbox=outbox, outbox_remove=rows, quarantine=[record]
+        )
         # Refused: the stream moved on, or a repetition was marked first. Then it is put aside without a mark, and
         # without an outcome: one that another actor gave comes again, and finds its mark or makes another.
         self._commits.submit(marked, told, refused=partial(self._commits.submit, alone, durable))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from actors import Actor, App, PayloadRefused, Rejected, Workflow, command, event, query
+from actors import Actor, App, PayloadRefused, Rejected, Workflow, command, event, query, validator
 from runtime.cli.due import due_time
 from runtime.cli.errors import CommandLineError
 from runtime.messages import Send, decode_inbound
@@ -68,6 +68,13 @@ class Visit(Workflow):
     def ring(self) -> int:
         self.rung += 1
         return self.rung
+
+    @command
+    def knock(self, how: str) -> None: ...
+
+    @validator(knock)
+    def may_knock(self, how: str) -> None:
+        raise ZeroDivisionError("a mistake of the validator")
 
 
 class Round(Workflow):
@@ -232,6 +239,25 @@ def test_one_that_can_not_be_taken_when_it_is_due_is_put_aside() -> None:
         audit_log(world.store, APP)
 
     simulate(story, APP)
+
+
+def test_one_that_always_crashes_is_put_aside_once() -> None:
+    """Its row goes with that, and does not say it again."""
+
+    async def story(world: World) -> None:
+        world.node()
+        async with world.client() as client:
+            await client.start(Visit, "1")
+            await client.call_later(Visit, "1", "knock", "loudly", after=5, command_id="x")
+            (kept,) = await world.until(world.store.quarantined)
+            assert "a mistake of the validator" in kept.reason
+            assert not _rows(world)
+            await world.pass_time(300)
+            assert len(await world.store.quarantined()) == 1
+        await world.stop_all()
+        audit_log(world.store, APP)
+
+    simulate(story, APP, sweep_after=6.0)
 
 
 def test_an_actor_that_is_stuck_takes_it_after_the_fix() -> None:
