@@ -209,6 +209,10 @@ class Entity:
             Bug: the handler raised something undeclared; the activation may be dirty.
         """
         handler = self.kind.command(name)
+        if handler.is_async:
+            raise DefinitionError(
+                f"{self.kind.name}.{name} is async: it is carried out step by step, see `carried_out`"
+            )
         arguments = handler.signature.decode(input)
         emitted: list[NewRecord] = []
         self._emitted, self._failed, self._sent, self._now = emitted, None, None, at

@@ -90,7 +90,7 @@ class Replayer:
     @property
     def waiting_for(self) -> list[str]:
         """What the code waits for, in words."""
-        return self.instance.waiting_for() if isinstance(self.instance, Execution) else []
+        return self.instance.waiting_for()
 
     @property
     def stacks(self) -> list[Stack]:

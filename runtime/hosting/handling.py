@@ -48,6 +48,11 @@ def done_key(command_id: str) -> str:
     return f"\t{command_id}"
 
 
+def is_acceptance(mark: InboxMark) -> bool:
+    """Say whether a mark tells no more than that a command was accepted."""
+    return mark.reply == _ACCEPTED
+
+
 class _Untold(Called):
     """Answers nobody: who gave an actor a command is told by `Flow`, also when it was taken long ago."""
 
@@ -71,11 +76,12 @@ class Flow(WorkflowBehaviour):
         handling = self.handling
         return self.busy or (bool(handling.pending) and handling.current is None)
 
-    def loaded(self, loaded: LoadedStream) -> None:
-        """Hear what the entity was made from."""
+    def loaded(self, loaded: LoadedStream, *, was_stuck: bool) -> None:
+        """Hear what the entity was made from. What is listed as stuck may not be so by its journal: then the row is written."""
         self._marks = {}
         self._started_at = loaded.events[0].recorded_at if loaded.events else None
-        self._row = (self._status(), self.waits_for_memory) if loaded.events or loaded.snapshot else None
+        is_listed = not was_stuck and (loaded.events or loaded.snapshot is not None)
+        self._row = (self._status(), self.waits_for_memory) if is_listed else None
         for event in loaded.events if self.handling.pending else ():
             if event.type == CommandReceived.__name__:
                 self.correlations[decode_any(event.data)["id"]] = event.correlation_id
@@ -161,7 +167,7 @@ class HandlingBehaviour(EntityBehaviour):
         flow = self._flow
         if flow is None or self._trouble is not None:
             return self._relist(loaded, was_stuck=was_stuck)
-        flow.loaded(loaded)
+        flow.loaded(loaded, was_stuck=was_stuck)
         if not flow.handling.pending:
             return self._relist(loaded, was_stuck=was_stuck)
         step = flow.wake()
@@ -224,7 +230,7 @@ class HandlingBehaviour(EntityBehaviour):
         if (done := self._inbox.get(done_key(id))) is not None:
             return self._repeat(item, message, done)
         mark = self._inbox.get(id)
-        if mark is not None and mark.reply == _ACCEPTED and not item.looked:
+        if mark is not None and is_acceptance(mark) and not item.looked:
             return Step(look=True)
         command = self._kind.commands.get(message.name)
         if mark is not None or not (flow.handling.pending or (command is not None and command.is_async)):
@@ -267,7 +273,7 @@ class HandlingBehaviour(EntityBehaviour):
         if (done := self._inbox.get(done_key(id))) is not None:
             return self._told(message, caller, outcome_of(decode_reply(done.reply)))
         mark = self._inbox.get(id)
-        if mark is not None and mark.reply == _ACCEPTED:
+        if mark is not None and is_acceptance(mark):
             return Step(look=not item.looked)
         command = self._kind.commands.get(message.name)
         if mark is not None or not (flow.handling.pending or (command is not None and command.is_async)):

@@ -29,6 +29,7 @@ from runtime.hosting.calls import answer_message, outcome_of
 from runtime.hosting.children import check_caller, comes_again
 from runtime.hosting.forks import Forks
 from runtime.hosting.ground import Ground, answers, fingerprint
+from runtime.hosting.handling import done_key, is_acceptance
 from runtime.hosting.item import Item, Step, TimerDue, Wake
 from runtime.hosting.local_tasks import LocalTasks
 from runtime.hosting.outbox import MARK_AFTER, Outbox
@@ -48,6 +49,7 @@ from runtime.messages import (
     Fork,
     Inbound,
     Reply,
+    ReplyWhen,
     Resolve,
     Send,
     Start,
@@ -195,10 +197,14 @@ class PartitionHost:
         if not isinstance(content, Send):
             return False
         key = (content.stream, content.command_id)
-        mark = (await self._services.store.replies([key])).get(key)
+        done = (content.stream, done_key(content.command_id))
+        marks = await self._services.store.replies([key, done])
+        mark = marks.get(done) or marks.get(key)
         if mark is None or not mark.reply or mark.digest != fingerprint(content.name, content.input):
             return False
-        self._services.reply(answers(Item(content, delivery, subscription), repeated(content, mark.reply)))
+        if content.reply_when is ReplyWhen.ACCEPTED or done in marks or not is_acceptance(mark):
+            self._services.reply(answers(Item(content, delivery, subscription), repeated(content, mark.reply)))
+        # Else it is under way, and its sender asks again.
         subscription.ack(delivery)
         return True
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from actors import Actor, App, CallFailed, Rejected, Retry, Snapshots, Workflow, command, event, query, task
 from runtime import CommandFailed, Conflict
+from runtime.debugging.replaying import replay
 from tests.simulation.audit import audit_log, audit_rest, types_of
 from tests.simulation.world import NodeProcess, World, simulate
 
@@ -286,6 +287,28 @@ def test_no_snapshot_is_taken_in_the_middle_and_each_one_tells_all() -> None:
         world.node()
         assert await client.query(Desk, "a", "lines", timeout=60) == lines
         assert await client.call(Desk, "a", "work", "milk", timeout=60) == "got milk"
+
+    story_of(tell)
+
+
+def test_the_replay_of_a_stream_shows_each_step() -> None:
+    """The state after each event, at rest and under way, and what the command under way waits for."""
+
+    async def tell(world: World, client: Any, _: NodeProcess) -> None:
+        await client.call(Desk, "a", "note", "x")
+        working = asyncio.ensure_future(client.call(Desk, "a", "work", "tea", 30, timeout=100))
+        await world.until(lambda: "TimerSet" in types_of(world.store, "Desk/a"))
+        await client.submit(Desk, "a", "note", "behind")
+        kind = APP.type("Desk")
+        under_way = list(replay(kind, "Desk/a", world.store.log.streams["Desk/a"].events))
+        assert [step.version for step in under_way] == list(range(1, 10))
+        assert under_way[-1].state == {"lines": ["x", "begin tea", "stamped got tea"]}
+        assert under_way[-1].waiting_for == ["timer #5", "command note behind it"]
+        await working
+        await world.until(lambda: types_of(world.store, "Desk/a").count("CommandCompleted") == 2)
+        done = list(replay(kind, "Desk/a", world.store.log.streams["Desk/a"].events))
+        assert done[-1].state == {"lines": ["x", "begin tea", "stamped got tea", "end tea", "behind"]}
+        assert [step.type for step in done][-3:] == ["CommandBegan", "Noted", "CommandCompleted"]
 
     story_of(tell)
 
