@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -77,6 +78,22 @@ class Visit(Workflow):
         raise ZeroDivisionError("a mistake of the validator")
 
 
+class SlowBell(Actor):
+    """Its command waits, and others wait for that."""
+
+    state: Rings
+
+    @command
+    async def ring(self) -> int:
+        await asyncio.sleep(2)
+        self.emit(Rang())
+        return self.state.times
+
+    @event
+    def rang(self, e: Rang) -> None:
+        self.state.times += e.times
+
+
 class Round(Workflow):
     """Starts over with each ring."""
 
@@ -94,7 +111,7 @@ class Round(Workflow):
         self.rung = True
 
 
-APP = App(actors=[Bell, Visit, Round])
+APP = App(actors=[Bell, SlowBell, Visit, Round])
 
 
 @pytest.fixture(autouse=True)
@@ -193,6 +210,29 @@ def test_each_counts_once_in_a_workflow_that_starts_over(broker: MemoryBroker) -
         _clean(world)
 
     simulate(story, APP, broker=broker, sweep_after=6.0)
+
+
+@pytest.mark.parametrize("broker", [LossyBroker(2), RepeatingBroker()], ids=["lost", "twice"])
+def test_each_counts_once_in_an_actor_whose_commands_wait(broker: MemoryBroker) -> None:
+    """Also when it comes due while another one is under way; accepted says no more than that."""
+
+    async def story(world: World) -> None:
+        node = world.node()
+        async with world.client() as client:
+            await client.call_later(SlowBell, "b", "ring", after=1, command_id="x")
+            await client.call_later(SlowBell, "b", "ring", after=2, command_id="y")
+            assert await client.submit(SlowBell, "b", "ring", command_id="z") == "z"
+            assert await client.call(SlowBell, "b", "ring", command_id="z") == 1
+            await world.until(lambda: types_of(world.store, "SlowBell/b").count("Rang") == 3, seconds=200)
+            await world.until(lambda: not _rows(world), seconds=500)
+            await world.until(lambda: node.node.activations == 0, what="unloaded")
+            assert await client.call(SlowBell, "b", "ring", command_id="z") == 1
+            assert await client.submit(SlowBell, "b", "ring", command_id="x") == "x"
+        await world.stop_all()
+        assert types_of(world.store, "SlowBell/b").count("Rang") == 3
+        _clean(world)
+
+    simulate(story, APP, broker=broker, sweep_after=6.0, idle=2.0)
 
 
 def test_far_off_ones_need_no_memory_and_are_not_early() -> None:
