@@ -52,7 +52,7 @@ def read_json(what: str, text: str) -> Raw:
         check(data)
         decode_any(data)
     except PayloadRefused as error:
-        raise CommandLineError(f"{what} can't be taken: {error}{_hint(text)}") from None
+        raise CommandLineError(f"{what} can't be taken: {error}; it must be JSON, quoted for the shell") from None
     return Raw(data)
 
 

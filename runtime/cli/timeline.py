@@ -20,7 +20,7 @@ _LEAST_BAR = 20
 _ENDS = {
     "completed": ("●", "green"), "failed": ("✗", "red"), "fired": ("◆", "cyan"), "open": ("▷", "yellow"),
     "left": ("╌", "dim"), "point": ("●", "green"), "resumed": ("●", "green"), "cancelled": ("✗", "yellow"),
-    "terminated": ("✗", "red"),
+    "terminated": ("✗", "red"), "timed out": ("✗", "red"), "answered": ("●", "green"),
 }  # fmt: skip
 _BARS = {"run": "dim", "timer": "cyan", "child": "magenta", "command": "blue", "stuck": "bold red"}
 

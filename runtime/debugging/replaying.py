@@ -62,6 +62,7 @@ class Replayer:
 
     def __init__(self, kind: ActorType | WorkflowType, stream: str, events: Sequence[RecordedEvent]) -> None:
         self.kind, self.stream, self.events = kind, stream, events
+        self._here: Entity | None = None  # an actor as it was at a version, with the command that was under way
         self._begin()
 
     def go(self, version: int) -> None:
@@ -90,14 +91,43 @@ class Replayer:
     @property
     def waiting_for(self) -> list[str]:
         """What the code waits for, in words."""
+<<<<<<< HEAD
         return self.instance.waiting_for()
+=======
+        return self.instance.waiting_for() if isinstance(self.instance, Execution) else self._under_way().waiting_for()
+>>>>>>> 2324d10 (See where an actor's command stands, refuse to fork an actor in the middle of one, and draw commands to others)
 
     @property
     def stacks(self) -> list[Stack]:
         """The coroutines with their live frames, none for an actor."""
-        if not isinstance(self.instance, Execution) or self.instance.broken is not None:
+        execution = self.instance if isinstance(self.instance, Execution) else self._under_way().handling
+        if execution is None or execution.broken is not None:
             return []
-        return stacks(self.instance.program)
+        return stacks(execution.program)
+
+    def _under_way(self) -> Entity:
+        """Replay an actor up to here and no further: only a command that was under way at the end is run again."""
+        if self._here is None or self._here.version != self.version:
+            self._forget_here()
+            self._here = Entity(self._actor_kind, self.stream)
+            try:
+                self._here.replay(self.events[: self.version])
+            except (Nondeterminism, Bug):  # in the middle of a turn: what it decides is not all there
+                self._here.dispose()
+                self._here = Entity(self._actor_kind, self.stream)
+                self._here.version = self.version
+        return self._here
+
+    @property
+    def _actor_kind(self) -> ActorType:
+        if not isinstance(self.kind, ActorType):
+            raise TypeError(f"{self.stream} is no actor")
+        return self.kind
+
+    def _forget_here(self) -> None:
+        if self._here is not None:
+            self._here.dispose()
+            self._here = None
 
     @property
     def user_object(self) -> object:
@@ -106,6 +136,7 @@ class Replayer:
 
     def dispose(self) -> None:
         """Drop the code's coroutines."""
+        self._forget_here()
         self._steps.close()
         self.instance.dispose()
 
@@ -155,7 +186,9 @@ def replay(kind: ActorType | WorkflowType, stream: str, history: Sequence[Record
                 event.recorded_at,
                 state,
                 changed(before, state),
-                replayer.waiting_for,
+                replayer.waiting_for
+                if isinstance(kind, WorkflowType)
+                else [],  # an actor's takes a replay for each version
             )
             before = state
         replayer.finish()

@@ -67,6 +67,9 @@ _BEGINS = {
     "TaskScheduled": _Begin("task", "task", lambda data: f"#{data['task']} {data['name']}"),
     "TimerSet": _Begin("timer", "timer", lambda data: f"#{data['timer']} timer"),
     "ChildStarted": _Begin("child", "child", lambda data: f"#{data['child']} {data['type']}/{data['id']}"),
+    "CommandSent": _Begin(
+        "sent", "command", lambda data: f"#{data['command']} {data['type']}/{data['id']} {data['name']}"
+    ),
     "CommandReceived": _Begin("command", "id", lambda data: f"command {data['name']}"),
 }
 _ENDS = {
@@ -76,6 +79,7 @@ _ENDS = {
     "TimerFired": _End("timer", "timer", "fired"),
     "ChildCompleted": _End("child", "child", "completed"),
     "ChildFailed": _End("child", "child", "failed"),
+    "CommandAnswered": _End("sent", "command", "answered"),
     "CommandCompleted": _End("command", "id", "completed"),
     "CommandFailed": _End("command", "id", "failed"),
     "RunCompleted": _End("run", None, "completed"),
@@ -85,6 +89,7 @@ _ENDS = {
     "RunTimedOut": _End("run", None, "timed out"),
 }
 _MARKS = {"TaskAttemptFailed": ("task", "task")}
+_RUNS = "RunContinued"  # ends what the former run had open, and goes on in the same lane
 
 
 def timeline(events: Sequence[RecordedEvent]) -> list[Lane]:
@@ -107,7 +112,7 @@ class _Drawing:
         return self._lanes
 
     def _take(self, event: RecordedEvent, data: dict[str, Any], title: str) -> None:
-        if (begin := _BEGINS.get(event.type)) is not None:
+        if (begin := _BEGINS.get(event.type)) is not None and not data.get("told"):
             key = (begin.kind, data.get(begin.key) if begin.key else None)
             self._begin(key, event, begin.name(data), data.get("due"))
         elif (end := _ENDS.get(event.type)) is not None:
@@ -116,6 +121,9 @@ class _Drawing:
             lane = self._open.get((mark[0], data.get(mark[1])))
             if lane is not None:
                 lane.marks.append(Mark(event.version, event.recorded_at, title))
+        elif event.type == _RUNS:
+            self._point(event, title)
+            self._leave(event, but={("run", None), *(key for key in self._open if key[0] == "command")})
         else:
             self._take_unknown(event, data, title)
 
@@ -140,9 +148,11 @@ class _Drawing:
             return
         self._close(lane, event, ending)
         if key[0] == "run":
-            for other in self._open.values():
-                self._close(other, event, LEFT)
-            self._open.clear()
+            self._leave(event, but=set())
+
+    def _leave(self, event: RecordedEvent, *, but: set[tuple[str, Any]]) -> None:
+        for key in [key for key in self._open if key not in but]:
+            self._close(self._open.pop(key), event, LEFT)
 
     def _point(self, event: RecordedEvent, title: str) -> None:
         lane = Lane("event", title, event.version, event.recorded_at)

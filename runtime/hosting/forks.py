@@ -156,7 +156,16 @@ class Forks:
         return commit
 
     def _commit_of_actor(self, kind: ActorType, stream: str, origin: Origin, events: list[RecordedEvent]) -> Commit:
-        Entity(kind, stream).replay(events)
+        entity = Entity(kind, stream)
+        try:
+            entity.replay(events)
+            if entity.handling is not None and entity.handling.pending:
+                raise InvalidInput(
+                    f"at version {origin.version} {origin.stream} was carrying out command "
+                    f"{next(iter(entity.handling.pending.values())).name}: fork an actor where no command is under way"
+                )
+        finally:
+            entity.dispose()
         ground, first = self._ground, events[0]
         row = ExecutionRow("active", first.recorded_at, ground.clock.now(), correlation_id=first.correlation_id)
         mark = InboxMark(_MARK, _digest(origin), encode_message(_created(False)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,43 @@ def test_refusals(perdure: Perdure, order: str, arguments: list[str], says: str)
     said = perdure("replay", *arguments)
     assert said.status == 1
     assert says in said.errors
+
+
+def test_a_command_of_an_actor_that_was_under_way(perdure: Perdure, folder: Path) -> None:
+    """Its stack and variables at that version, as with a workflow's."""
+    (folder / "desk.py").write_text(
+        "from msgspec import Struct\n"
+        "from actors import Actor, App, command, event, task\n"
+        "class Put(Struct):\n    units: int\n"
+        "class Shelf(Struct):\n    units: int = 0\n"
+        "@task\nasync def count(item: str) -> int: return 1\n"
+        "class Desk(Actor):\n"
+        "    state: Shelf\n"
+        "    @command\n"
+        "    async def take_in(self, item: str) -> int:\n"
+        "        units = await count(item)\n"
+        "        self.emit(Put(units))\n"
+        "        return self.state.units\n"
+        "    @event\n"
+        "    def put(self, put: Put) -> None:\n        self.state.units += put.units\n"
+        "app = App(actors=[Desk], tasks=[count])\n"
+    )
+    events = [
+        ("CommandReceived", {"id": "c", "name": "take_in", "input": {"item": "tea"}}),
+        ("TaskScheduled", {"task": 2, "name": "count", "input": {"item": "tea"}}),
+        ("TaskCompleted", {"task": 2, "result": 7}),
+        ("Put", {"units": 7}),
+        ("CommandCompleted", {"id": "c", "result": 7}),
+    ]
+    header = {"format": "perdure-history", "format_version": 1, "stream": "Desk/1", "type": "Desk", "events": 5}
+    lines = [
+        {"version": n, "type": type, "data": data, "recorded_at": "2026-03-01T12:00:00Z"}
+        for n, (type, data) in enumerate(events, 1)
+    ]
+    (folder / "desk.jsonl").write_text("".join(json.dumps(line) + "\n" for line in [header, *lines]))
+    (at,) = perdure("replay", "desk.jsonl", "--app", "desk:app", "--at", "2", "--json").json_lines
+    assert (at["state"], at["waiting_for"]) == ({"units": 0}, ["task #2 count"])
+    assert at["stack"][0]["frames"][0]["variables"] == {"item": "tea"}
+    (end,) = perdure("replay", "desk.jsonl", "--app", "desk:app", "--at", "5", "--json").json_lines
+    assert (end["state"], end["waiting_for"], end["stack"]) == ({"units": 7}, [], [])
+    assert perdure("replay", "--check", "desk:app", "desk.jsonl").status == 0

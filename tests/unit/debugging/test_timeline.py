@@ -80,6 +80,29 @@ def test_events_of_kinds_that_it_has_not_met_have_their_place() -> None:
     assert [brief(lane) for lane in lanes[1:]] == [("SignalAsked", 2, 4, "SignalCame"), ("Novelty", 3, 3, "point")]
 
 
+def test_runs_that_follow_each_other_and_commands_to_others() -> None:
+    """A new run ends what the former one had open; a command that is only told is a point."""
+    sent = {"command": 2, "type": "Stock", "id": "tea", "name": "take", "input": {}}
+    lanes = timeline(
+        recorded(
+            ("RunStarted", {"input": {}}),
+            ("TimerSet", {"timer": 1, "due": 5.0}),
+            ("CommandSent", sent),
+            ("CommandAnswered", {"command": 2, "result": None}),
+            ("CommandSent", {**sent, "command": 3, "told": True}),
+            ("RunContinued", {"input": {}, "asked": 3}),
+            ("RunCompleted", {"result": None}),
+        )
+    )
+    assert [brief(lane) for lane in lanes] == [
+        ("run", 1, 7, "completed"),
+        ("#1 timer", 2, 6, "left"),
+        ("#2 Stock/tea take", 3, 4, "answered"),
+        ("CommandSent(#3 Stock/tea take)", 5, 5, "point"),
+        ("RunContinued", 6, 6, "point"),
+    ]
+
+
 def test_an_actor_has_none(stock: str, folder: Path) -> None:
     """Its events are points in time."""
     assert timeline(read_file(folder / stock).events) == []

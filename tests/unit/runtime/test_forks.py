@@ -91,6 +91,12 @@ class Stock(Actor):
         self.emit(Put(units))
         return self.state.units
 
+    @command
+    async def put_priced(self, item: str) -> int:
+        units = await price(item)
+        self.emit(Put(units))
+        return self.state.units
+
     @event
     def on_put(self, put: Put) -> None:
         self.state.units += put.units
@@ -336,5 +342,23 @@ def test_who_asked_too_early_sees_the_fork() -> None:
             await client.query(Order, "2", "secret")
         await client.fork(Order, "1", "2", at=4)
         assert await client.query(Order, "2", "secret")
+
+    told(story)
+
+
+def test_an_actor_is_not_forked_in_the_middle_of_a_command() -> None:
+    """What the command has open belongs to the original; before and after it there is nothing open."""
+
+    async def story(world: World, client: Any) -> None:
+        await client.call(Stock, "tea", "put", 1)
+        assert await client.call(Stock, "tea", "put_priced", "x") == 11
+        kinds = types_of(world.store, "Stock/tea")
+        middle = kinds.index("TaskScheduled") + 1
+        with pytest.raises(CommandInvalid, match="was carrying out command put_priced: fork an actor where no command"):
+            await client.fork(Stock, "tea", "a", at=middle)
+        assert await client.fork(Stock, "tea", "b", at=len(kinds))
+        assert await client.call(Stock, "b", "put_priced", "x") == 21
+        assert await client.fork(Stock, "tea", "c", at=1)
+        assert await client.query(Stock, "c", "units") == 1
 
     told(story)
