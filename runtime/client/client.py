@@ -211,8 +211,7 @@ class Client:
     ) -> str:
         """Send a command and wait until it is accepted: recorded in the log, so that no loss of the broker undoes it.
 
-        An actor's handler has run by then; a workflow's may still wait for something. How it ended `call` tells, with
-        the same command id.
+        Its handler may still wait for something, or for its turn. How it ended `call` tells, with the same command id.
 
         Returns:
             The command id.
