@@ -198,6 +198,13 @@ class Living(Workflow):
         return n
 
 
+class Mapped(Workflow):
+    """A task for each of many items, all at once and then a few at a time."""
+
+    async def run(self, count: int) -> list[int]:
+        return [*await self.map(double, range(count)), *await self.map(double, range(count), at_most=2)]
+
+
 class Changing(Workflow):
     """Took a patch on its way, and had values recorded. Histories of before the patch are here, too."""
 
@@ -438,7 +445,7 @@ class Transfer(Workflow):
 
 TASKS: list[Any] = [double, reserve, flaky, hopeless, look_up]
 NOW: list[Any] = [
-    Tasks, Waits, Handled, Child, Parent, Bookable, Living, Changing, VersionedV1, Versioned, Mended, Found, Promised,
+    Tasks, Waits, Handled, Child, Parent, Bookable, Living, Mapped, Changing, VersionedV1, Versioned, Mended, Found, Promised,
     Account, Book, Transfer, Desk,
 ]  # fmt: skip
 BEFORE: list[Any] = [ChangingBefore, VersionedBefore, Mistaken, AccountBefore]

@@ -84,6 +84,17 @@ async def continued(world: World, client: Client) -> list[str]:
     return ["Living/1"]
 
 
+async def mapped(world: World, client: Client) -> list[str]:
+    assert await client.execute("Mapped", "1", input={"count": 3}) == [0, 2, 4, 0, 2, 4]
+    return ["Mapped/1"]
+
+
+async def restarted(world: World, client: Client) -> list[str]:
+    assert await client.execute("Mapped", "again", input={"count": 1}) == [0, 0]
+    assert await client.execute("Mapped", "again", input={"count": 2}, reuse="restart") == [0, 2, 0, 2]
+    return ["Mapped/again"]
+
+
 async def patches(world: World, client: Client) -> list[str]:
     await deploy(world, before)
     for id in ("old", "between"):
@@ -165,6 +176,6 @@ async def async_commands(world: World, client: Client) -> list[str]:
 STORIES: dict[str, Story] = {
     story.__name__: story
     for story in (
-        tasks, waits, commands, children, endings, deadlines, continued, patches, versions, stuck_and_parked, attributes, actors, promises, async_commands,
+        tasks, waits, commands, children, endings, deadlines, continued, mapped, restarted, patches, versions, stuck_and_parked, attributes, actors, promises, async_commands,
     )
 }  # fmt: skip
