@@ -91,11 +91,7 @@ class Replayer:
     @property
     def waiting_for(self) -> list[str]:
         """What the code waits for, in words."""
-<<<<<<< HEAD
-        return self.instance.waiting_for()
-=======
         return self.instance.waiting_for() if isinstance(self.instance, Execution) else self._under_way().waiting_for()
->>>>>>> 2324d10 (See where an actor's command stands, refuse to fork an actor in the middle of one, and draw commands to others)
 
     @property
     def stacks(self) -> list[Stack]:
@@ -186,9 +182,7 @@ def replay(kind: ActorType | WorkflowType, stream: str, history: Sequence[Record
                 event.recorded_at,
                 state,
                 changed(before, state),
-                replayer.waiting_for
-                if isinstance(kind, WorkflowType)
-                else [],  # an actor's takes a replay for each version
+                replayer.instance.waiting_for(),  # an actor's at the newest version only: any other takes a replay of its own
             )
             before = state
         replayer.finish()
