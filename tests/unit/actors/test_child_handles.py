@@ -342,3 +342,15 @@ def test_a_cancellation_that_the_code_does_not_ask_for_is_a_difference() -> None
     with Family("cancelled") as stage, pytest.raises(Nondeterminism) as found:
         stage.fresh(kind_of(Changed, Ship)).replay(stage.journal)
     assert found.value.recorded == "ChildCancelRequested(#1)"
+
+
+def test_a_cancelled_run_waits_for_a_child_that_it_shields(again: Any) -> None:
+    """As for every shielded section; the child is not asked, and its end is the run's."""
+    with Family("shielded") as stage:
+        again(stage)
+        turn = stage.cancel()
+        assert (turn.stopped, stage.execution.outcome) == (None, None)
+        again(stage)
+        stage.ended(Outcome(raw("sent")))
+        assert stage.types[-2:] == ["ChildCompleted", "RunCancelled"]
+        stage.replayed()
