@@ -15,7 +15,20 @@ from typing import Any
 import asyncpg
 from msgspec import Struct
 
-from actors import Actor, App, ChildFailed, Rejected, Retry, Workflow, command, event, query, task, task_context
+from actors import (
+    Actor,
+    App,
+    CallFailed,
+    ChildFailed,
+    Rejected,
+    Retry,
+    Workflow,
+    command,
+    event,
+    query,
+    task,
+    task_context,
+)
 from runtime import Settings, run_node, run_worker
 from runtime.logs import configure
 
@@ -163,7 +176,67 @@ class Account(Actor):
         return self.state.value
 
 
-APP = App(actors=[Order, Account, Family, Stamped, Fleet, Sailing], tasks=[reserve, invoice, message, stamp, voyage])
+class Noted(Struct):
+    line: str
+
+
+class Page(Struct):
+    lines: list[str] = []
+
+
+class Desk(Actor):
+    """Has commands that wait, and gives others commands."""
+
+    state: Page
+
+    @command
+    async def work(self, item: str, seconds: float) -> list[str]:
+        self.emit(Noted(f"begin {item}"))
+        self.emit(Noted(await reserve(item)))
+        self.emit(Noted(await stamp(item)))
+        await asyncio.sleep(seconds)
+        self.emit(Noted(str(await self.actor(Desk, f"{self.id}-copy").note(item))))
+        return self.state.lines
+
+    @command
+    def note(self, line: str) -> int:
+        if line == "nonsense":
+            raise Rejected("that is nonsense", {"line": line})
+        self.emit(Noted(line))
+        if not self.id.endswith("-copy"):
+            self.tell(Desk, f"{self.id}-copy").note(line)
+        return len(self.state.lines)
+
+    @event
+    def noted(self, noted: Noted) -> None:
+        self.state.lines.append(noted.line)
+
+    @query
+    def lines(self) -> list[str]:
+        return self.state.lines
+
+
+class Boss(Workflow):
+    """Gives commands to many desks, in order, and hears of each."""
+
+    async def run(self, desks: int, lines: int) -> list[Any]:
+        for n in range(desks):
+            for line in range(lines):
+                self.tell(Desk, f"{self.id}-{n}").note(f"{line}")
+        works = (self.actor(Desk, f"{self.id}-{n}").work("tea", 0.1) for n in range(desks))
+        results = [result[-1] for result in await asyncio.gather(*works)]
+        failed: BaseException | None = None
+        try:
+            await self.actor(Desk, f"{self.id}-0").note("nonsense")
+        except CallFailed as error:
+            failed = error
+        return [*results, failed.type if isinstance(failed, CallFailed) else None]
+
+
+APP = App(
+    actors=[Order, Account, Family, Stamped, Fleet, Sailing, Desk, Boss],
+    tasks=[reserve, invoice, message, stamp, voyage],
+)
 
 
 def result_of(item: str) -> list[str]:
