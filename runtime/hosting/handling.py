@@ -17,7 +17,7 @@ from actors.codec import canonical, decode_any
 from actors.definition import ActorType
 from actors.entity import Entity
 from actors.handling import Handling
-from actors.journal import Caller, CommandReceived
+from actors.journal import Caller, CommandBegan, CommandReceived
 from actors.ledger import Ledger
 from actors.turn import LocalCall, Outcome, Turn
 from eventstore import Commit, InboxMark, LoadedStream, OutboxMessage
@@ -69,6 +69,7 @@ class Flow(WorkflowBehaviour):
         self._execution = self.handling = entity.carried_out()
         self._called = _Untold(ground, stream)
         self.correlations: dict[str, str | None] = {}  # of the commands that are under way or wait
+        self._accepting: str | None = None
 
     @property
     def waits_for_memory(self) -> bool:
@@ -97,11 +98,13 @@ class Flow(WorkflowBehaviour):
     def accept(self, message: Send) -> Step:
         """Record a command, and carry out what can be of it."""
         now, handling = self._ground.clock.now(), self.handling
+        self._accepting = message.command_id
         self.correlations[message.command_id] = message.correlation_id or message.command_id
         turn = handling.command(
             message.command_id, message.name, message.input, now.timestamp(), message.caller, told=message.told
         )
         step = self._step(turn, now, message.command_id)
+        self._accepting = None
         if step.commit is not None:
             step.commit.inbox.insert(0, mark_of(message, ACCEPTED))
             if message.caller is not None and message.told:
@@ -110,9 +113,13 @@ class Flow(WorkflowBehaviour):
 
     def _commit(self, turn: Turn, now: Any, causation_id: str | None) -> Commit:
         handling = self.handling
-        ended = handling.answered[0][0].id if handling.answered else handling.current
-        self._correlation_id = self.correlations.get(str(ended), self._correlation_id)
+        first = self._accepting or (handling.answered[0][0].id if handling.answered else handling.current)
+        self._correlation_id = flow = self.correlations.get(str(first), self._correlation_id)
         commit = super()._commit(turn, now, causation_id)
+        for event in commit.events if handling.answered else ():  # the turn may have gone on with other commands
+            if event.type == CommandBegan.__name__:
+                flow = self.correlations.get(decode_any(event.data)["id"], flow)
+            event.correlation_id = flow
         answered, handling.answered = handling.answered, []
         for received, outcome in answered:
             reply = encode_message(reply_for(outcome))

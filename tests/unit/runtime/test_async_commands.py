@@ -167,6 +167,24 @@ def test_the_next_command_waits_until_it_is_done() -> None:
     story_of(tell)
 
 
+def test_each_event_belongs_to_its_command_s_flow() -> None:
+    """Also those of a command that waited, which a turn of the one before it may have begun."""
+
+    async def tell(world: World, client: Any, node: NodeProcess) -> None:
+        await client.submit(Desk, "a", "work", "tea", 30, command_id="w")
+        await client.submit(Desk, "a", "note", "behind", command_id="n")
+        await node.stop()
+        world.node()
+        await world.until(lambda: types_of(world.store, "Desk/a").count("CommandCompleted") == 2, seconds=100)
+        flows = [(event.type, event.correlation_id) for event in world.store.log.streams["Desk/a"].events]
+        assert [type_ for type_, flow in flows if flow == "n"] == [
+            "CommandReceived", "CommandBegan", "Noted", "CommandCompleted",
+        ]  # fmt: skip
+        assert {flow for _, flow in flows} == {"w", "n"}
+
+    story_of(tell)
+
+
 def _seen(world: World) -> bool:
     return "Desk/a" in world.store.log.streams
 
