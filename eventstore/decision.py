@@ -1,7 +1,7 @@
 """Which commits of a batch are refused, and why: a pure decision over what the log holds now.
 
 Reasons are looked for in this order, and the first one is the answer: the writer is fenced (`StaleEpoch`); an
-earlier commit of the stream was refused (`WrongExpectedVersion`); the command was handled before
+earlier commit of the stream was refused, or forgot it (`WrongExpectedVersion`); the command was handled before
 (`DuplicateCommand`); the stream is at another version (`WrongExpectedVersion`).
 """
 
@@ -41,6 +41,9 @@ def decide(
             broken.add(commit.stream)
             continue
         heads[commit.stream] = commit.expected_version + len(commit.events)
+        if commit.forget:  # what comes after it has to look again
+            heads[commit.stream] = 0
+            broken.add(commit.stream)
         marks.update((commit.stream, mark.command_id) for mark in commit.inbox)
     return answers
 

@@ -164,6 +164,7 @@ class Commit(Struct, gc=False):
     snapshot: Snapshot | None = None
     execution: Execution | None = None
     quarantine: list[Quarantined] = []
+    forget: bool = False  # the whole stream: its events, snapshots and row. Nothing else may be said of it then
 
 
 class LoadRequest(Struct, gc=False):

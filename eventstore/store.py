@@ -178,6 +178,10 @@ class EventStore(Protocol):
         """
         ...
 
+    async def expired(self, partition: int, type: str, *, closed_before: datetime, limit: int) -> list[str]:
+        """Give a partition's streams of a type whose execution ended before a time; those that began first come first."""
+        ...
+
     async def execution(self, stream: str) -> Execution | None:
         """Give one stream's row of the listing."""
         ...

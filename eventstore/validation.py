@@ -51,12 +51,22 @@ def _place(commit: Commit, partitions: int, homes: dict[str, int]) -> None:
     _integer(commit.partition, "partition", partitions - 1)
     _integer(commit.epoch, "epoch", INT_MAX)
     if commit.stream == "":
-        if commit.events or commit.inbox or commit.snapshot is not None or commit.execution is not None:
+        if (
+            commit.events
+            or commit.inbox
+            or commit.snapshot is not None
+            or commit.execution is not None
+            or commit.forget
+        ):
             raise UnserialisableInput(
                 "a commit without a stream may hold outbox, timer and quarantine changes only; give it its stream"
             )
         return
     _key(commit.stream, "stream")
+    if commit.forget and (commit.events or commit.snapshot is not None or commit.execution is not None):
+        raise UnserialisableInput(
+            f"{commit.stream}: a commit that forgets a stream can't write to it; write first, in a commit of its own"
+        )
     _integer(commit.expected_version, "expected_version", INT_MAX - len(commit.events))
     if homes.setdefault(commit.stream, commit.partition) != commit.partition:
         raise UnserialisableInput(

@@ -29,7 +29,7 @@ class Partition:
     epoch: int = 0
     owner: str | None = None
     expires_at: datetime | None = None
-    events: list[RecordedEvent] = field(default_factory=list)
+    events: list[RecordedEvent | None] = field(default_factory=list)  # None: of a stream that was forgotten
     outbox: dict[str, OutboxMessage] = field(default_factory=dict)
     timers: list[TimerKey] = field(default_factory=list)  # sorted
     attempts: dict[str, tuple[int, datetime]] = field(default_factory=dict)  # how many, and when the last one was
@@ -64,6 +64,8 @@ class Log:
             _append(partition, stream, commit)
             for mark in commit.inbox:
                 stream.inbox[mark.command_id] = (mark, now)
+            if commit.forget:
+                _forget(partition, stream)
             if commit.execution is not None:
                 before = None if stream.execution is None else stream.execution.attributes
                 attributes = before if commit.execution.attributes is None else commit.execution.attributes
@@ -102,6 +104,12 @@ def _append(partition: Partition, stream: Stream, commit: Commit) -> None:
     if commit.events:
         while partition.awaited:
             partition.awaited.pop().set()
+
+
+def _forget(partition: Partition, stream: Stream) -> None:
+    for event in stream.events:
+        partition.events[event.offset - 1] = None
+    stream.events, stream.snapshots, stream.execution = [], {}, None
 
 
 def _relay(partition: Partition, commit: Commit) -> None:

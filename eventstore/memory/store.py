@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 from msgspec.structs import replace
 
@@ -153,14 +154,15 @@ class MemoryStore:
     async def read_partition(self, partition: int, *, after: int = 0, limit: int = 1000) -> list[RecordedEvent]:
         """Read events of a partition; see `EventStore.read_partition`."""
         start = max(after, 0)
-        return self.log.partitions[partition].events[start : start + max(limit, 0)]
+        behind = (event for event in islice(self.log.partitions[partition].events, start, None) if event is not None)
+        return list(islice(behind, max(limit, 0)))
 
     async def read_selected(
         self, partition: int, selection: Selection, *, after: int, upto: int, limit: int
     ) -> list[RecordedEvent]:
         """Read chosen events of a partition; see `EventStore.read_selected`."""
         found = self.log.partitions[partition].events[max(after, 0) : max(upto, 0)]
-        return [event for event in found if selection.takes(event)][: max(limit, 0)]
+        return [event for event in found if event is not None and selection.takes(event)][: max(limit, 0)]
 
     async def heads(self) -> list[int]:
         """Give every partition's newest offset; see `EventStore.heads`."""
@@ -229,6 +231,19 @@ class MemoryStore:
         ]
         found.sort(key=lambda listed: (listed.execution.started_at, listed.stream), reverse=True)
         return found[: max(limit, 0)]
+
+    async def expired(self, partition: int, type: str, *, closed_before: datetime, limit: int) -> list[str]:
+        """Give streams of a type that ended before a time; see `EventStore.expired`."""
+        found = [
+            listed
+            for listed in self._listed()
+            if listed.partition == partition
+            and listed.stream.startswith(f"{type}/")
+            and listed.execution.closed_at is not None
+            and listed.execution.closed_at < closed_before
+        ]
+        found.sort(key=lambda listed: (listed.execution.started_at, listed.stream))
+        return [listed.stream for listed in found[: max(limit, 0)]]
 
     async def execution(self, stream: str) -> Execution | None:
         """Give one row of the listing; see `EventStore.execution`."""

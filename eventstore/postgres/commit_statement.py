@@ -5,8 +5,8 @@ the others look for the guilty one when that was refused.
 COMMIT = """
 -- perdure commit (the name that it shows in pg_stat_activity)
 -- $1 item_end text, $2 column_end text, $3 blob bytea, $4 … $15 the parts, null or text; see 0005_commit.sql
--- $16 attributes, null or text; see 0009_attributes.sql
-SELECT perdure.commit_2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+-- $16 attributes, $17 forgotten, null or text; see 0009_attributes.sql
+SELECT perdure.commit_2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 """
 
 REFUSED = "PD001"

@@ -39,13 +39,14 @@ class Netted:
     snapshots: dict[str, Snapshot] = field(default_factory=dict)
     executions: dict[str, tuple[int, Execution, bool]] = field(default_factory=dict)  # True: it may well have its row
     quarantine: dict[tuple[int, str], Quarantined] = field(default_factory=dict)
+    forgotten: list[str] = field(default_factory=list)
 
 
 def net(batch: Sequence[Commit]) -> Netted | None:
     """Net a batch; None when its commits contradict each other, so that somebody has to decide one by one.
 
-    They do when one partition comes with two epochs, a stream's commits do not build on each other, or a command
-    id comes twice.
+    They do when one partition comes with two epochs, a stream's commits do not build on each other, a command id comes
+    twice, or something happens to a stream after it was forgotten.
     """
     netted = Netted()
     streams: dict[str, tuple[int, int]] = {}  # where each begins and ends
@@ -58,6 +59,8 @@ def net(batch: Sequence[Commit]) -> Netted | None:
         netted.heads[partition] = (epoch, ordinal + count)
         netted.commits.append((commit, ordinal))
         if stream:
+            if stream in netted.forgotten:
+                return None
             begin, version = streams.get(stream) or (commit.expected_version, commit.expected_version)
             if version != commit.expected_version:
                 return None
@@ -86,10 +89,11 @@ def _add(netted: Netted, commit: Commit) -> None:
         timers[partition, timer] = True
     for timer in commit.timers_clear:
         timers[partition, timer] = False
-    for poison in commit.quarantine:
-        netted.quarantine[partition, poison.id] = poison
+    netted.quarantine.update(((partition, poison.id), poison) for poison in commit.quarantine)
     if commit.snapshot is not None:
         netted.snapshots[commit.stream] = commit.snapshot
+    if commit.forget:
+        netted.forgotten.append(commit.stream)
     if commit.execution is not None:
         known = commit.expected_version > 0 and (
             commit.stream not in netted.executions or netted.executions[commit.stream][2]

@@ -3,7 +3,7 @@
 Encoding an array element by element costs the driver 1 µs for a text or a blob and 3 µs for a time, and a commit
 has dozens of elements: more than everything else together. So a column travels as one piece of text, which Python
 joins and Postgres takes apart in C, and a table without changes as NULL. `migrations/0005_commit.sql` has the
-columns of every part and how each kind of column is written; 0009 adds the last one.
+columns of every part and how each kind of column is written; 0009 adds the last two.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ class _Packing:
             self._executions(netted),
             self._quarantine(netted),
             self._attributes(netted),
+            self._texts(netted.forgotten) if netted.forgotten else None,
         ]
         return [self._item_end, self._column_end, b"".join(self._blobs), *parts]
 

@@ -205,6 +205,25 @@ _SQL = {
     Operator.AT_LEAST: ">=",
 }
 
+# What ended before a time began before it, too: so each status gives its oldest rows by the listing's index.
+EXPIRED = """
+-- $1 partition int, $2 lowest stream text, $3 stream text (below it), $4 closed before timestamptz, $5 limit int8
+WITH RECURSIVE statuses (status) AS (
+    (SELECT status FROM perdure.executions ORDER BY status LIMIT 1)
+    UNION ALL
+    SELECT (SELECT x.status FROM perdure.executions x WHERE x.status > s.status ORDER BY x.status LIMIT 1)
+    FROM statuses s WHERE s.status IS NOT NULL
+)
+SELECT x.stream FROM statuses
+CROSS JOIN LATERAL (
+    SELECT x.stream, x.started_at FROM perdure.executions x
+    WHERE x.status = statuses.status AND x.started_at < $4::timestamptz AND x.closed_at < $4::timestamptz
+      AND x.partition = $1::int AND x.stream >= $2::text AND x.stream < $3::text
+    ORDER BY x.started_at, x.stream LIMIT $5::int8
+) AS x
+ORDER BY x.started_at, x.stream LIMIT $5::int8
+"""
+
 EXECUTION = """
 -- $1 stream text
 SELECT stream, partition, status, started_at, updated_at, busy, closed_at, error, correlation_id, attributes

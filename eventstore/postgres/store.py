@@ -241,6 +241,11 @@ class PostgresStore:
         rows = await self._fetch(sql.executions_where([each.operator for each in where]), *bounds, *values)
         return [_listed(row) for row in rows]
 
+    async def expired(self, partition: int, type: str, *, closed_before: datetime, limit: int) -> list[str]:
+        """Give streams of a type that ended before a time; see `EventStore.expired`."""
+        rows = await self._fetch(sql.EXPIRED, partition, f"{type}/", f"{type}0", closed_before, max(limit, 0))
+        return [row["stream"] for row in rows]
+
     async def execution(self, stream: str) -> Execution | None:
         """Give one row of the listing; see `EventStore.execution`."""
         rows = await self._fetch(sql.EXECUTION, stream)

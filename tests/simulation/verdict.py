@@ -100,7 +100,7 @@ class _Verdict:
         """Nobody wrote without the lease, and nobody after the next owner had."""
         assert not self._in.store.intruders, self._in.store.intruders
         for partition in self._in.store.log.partitions:
-            epochs = [event.epoch for event in partition.events]
+            epochs = [event.epoch for event in partition.events if event is not None]
             assert epochs == sorted(epochs), (
                 f"partition {partition.number}: an old owner wrote after a new one: {epochs}"
             )

@@ -70,6 +70,7 @@ _STATEMENTS = {
             "UNFINISHED",
             "EXECUTIONS",
             "EXECUTION",
+            "EXPIRED",
             "QUARANTINED",
             "COUNT_ATTEMPT",
             "FORGET_ATTEMPTS",
