@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from types import FunctionType
 from typing import Any
 
@@ -25,6 +26,9 @@ from actors.workflow import Surroundings, Workflow
 
 MOST_VERSIONS = 2**31 - 1
 MOST_TIMEOUT = 100 * 366 * 86_400  # seconds
+
+# A parent that was not told of a child's end asks again within an hour, and must find it.
+LEAST_RETENTION = timedelta(hours=2)
 
 
 class _Definition:
@@ -69,6 +73,7 @@ class WorkflowType(_Definition):
         self.upcasters = PayloadUpcasters(self.name, declared, ("run", *self.commands)) if declared else None
         self.version = _version(cls, self.name)
         self.run_timeout = checked_timeout(cls.run_timeout, self.name)
+        self.retention = _retention(cls, self.name)
         self.versions: dict[int, WorkflowType] = {self.version: self}  # all that the app has, this one included
 
     def of_version(self, version: int, stream: str) -> WorkflowType:
@@ -203,6 +208,15 @@ class ActorType(_Definition):
         instance.state = self.state_type()
         instance.__init__()  # type: ignore[misc]  # in two steps, so that __init__ may look at the state
         return instance
+
+
+def _retention(cls: type[Workflow], owner: str) -> timedelta | None:
+    retention: object = cls.retention
+    if retention is not None and (not isinstance(retention, timedelta) or retention < LEAST_RETENTION):
+        raise DefinitionError(
+            f"{owner}: retention must be a timedelta of at least {LEAST_RETENTION}, or None for ever; it is {retention!r}"
+        )
+    return cls.retention
 
 
 def _version(cls: type[Workflow], owner: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, ParamSpec, Protocol, TypeVar, overload
 from uuid import UUID
@@ -128,6 +128,7 @@ class Workflow(Speaker):
     type_name: ClassVar[str]
     type_version: ClassVar[int]
     run_timeout: ClassVar[float | None]
+    retention: ClassVar[timedelta | None] = None  # how long an instance is kept after its end; None: for ever
     upcasters: ClassVar[
         Sequence[WorkflowUpcaster]
     ] = ()  # how old forms in journals are read: UpcastInput, UpcastResult

@@ -145,6 +145,10 @@ class Fork(Addressed, tag="fork"):
     changes: dict[int, Raw] = {}
 
 
+class Delete(Addressed, tag="delete"):
+    """Delete an instance and all of its history: an actor that is at rest, or a workflow that has ended."""
+
+
 class TaskOutcome(Addressed, tag="outcome"):
     """A worker tells how an attempt of a task ended: `result`, or `error`."""
 
@@ -197,6 +201,7 @@ Inbound = (
     | Terminate
     | Resolve
     | Fork
+    | Delete
     | TaskOutcome
     | TaskWanted
     | ChildOutcome
@@ -279,7 +284,7 @@ def decode_inbound(body: bytes) -> Inbound:
                 message.error.details_value()
         case Fork():
             list(map(decode_any, message.changes.values()))
-        case AwaitResult() | Cancel() | Terminate() | TaskWanted():
+        case AwaitResult() | Cancel() | Terminate() | Delete() | TaskWanted():
             pass
     return message
 

@@ -1,4 +1,4 @@
-"""`perdure start`, `send`, `query`, `result`, `cancel` and `terminate`: talk to one instance."""
+"""`perdure start`, `send`, `query`, `result`, `cancel`, `terminate` and `delete`: talk to one instance."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ResultTimeout = Annotated[
 
 def register(application: typer.Typer) -> None:
     """Add the commands."""
-    for command in (start, send, query, result, cancel, terminate):
+    for command in (start, send, query, result, cancel, terminate, delete):
         application.command()(command)
 
 
@@ -223,6 +223,32 @@ def terminate(
         print_json({"stream": target, "terminated": terminated})
     else:
         console().print(f"terminated {target}" if terminated else f"{target} was terminated before")
+
+
+def delete(
+    target: Target,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask: its history is lost.")] = False,
+    timeout: Timeout = 30.0,
+    json: Json = False,
+    database_url: DatabaseUrl = None,
+    broker_url: BrokerUrl = None,
+    data: Data = None,
+) -> None:
+    """Delete an actor, or a workflow that has ended, with all of its history."""
+    type_, id_ = address(target)
+    if not yes:
+        raise CommandLineError(
+            f"{target} would be gone for good with its history (`perdure export` keeps it); say --yes"
+        )
+
+    async def work(client: Client) -> None:
+        await client.delete(type_, id_, timeout=timeout)
+
+    with_client(Servers(database_url, broker_url, data), work)
+    if json:
+        print_json({"stream": target, "deleted": True})
+    else:
+        console().print(f"deleted {target}")
 
 
 def _print_result(servers: Servers, target: str, timeout: float, *, json: bool) -> None:

@@ -21,6 +21,7 @@ from runtime.messages import (
     Ask,
     AwaitResult,
     Cancel,
+    Delete,
     Fork,
     Inbound,
     ReplyWhen,
@@ -167,6 +168,12 @@ class Calls:
         stream_name(name, source)
         encoded = {at: Raw(encode(fields)) if not isinstance(fields, Raw) else fields for at, fields in changes.items()}
         return Fork(type=name, id=id, source=source, version=version, changes=encoded)
+
+    def delete(self, type: Address, id: str) -> Delete:
+        """Make the order that deletes an instance."""
+        name = type_name(type)
+        stream_name(name, id)
+        return Delete(type=name, id=id)
 
     def signature(self, type: Address, kind: str, name: str) -> Signature | None:
         """Find a handler's types, where a class is given; raises `CommandInvalid` for an unknown one."""

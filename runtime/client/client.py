@@ -468,6 +468,20 @@ class Client:
         message = self._calls.fork(type, source, id, at, changes or {})
         return decode_created(result_of(await self._asker.ask(message, timeout))).created
 
+    async def delete(self, type: Address, id: str, *, timeout: float = 30.0) -> None:
+        """Delete an instance with all of its history: an actor at rest, or a workflow that has ended.
+
+        Its id can be used anew then. Commands that it has handled are remembered for a while: one that comes again is not
+        run again. What it has told others stands.
+
+        Raises:
+            NotFound: there is none, or not any more.
+            Conflict: it still runs, or waits for what it has asked for.
+            InstanceStuck: what it waits for is not known; a stuck workflow can be terminated first.
+            AnswerTimeout: no answer in time; delete it again to learn it.
+        """
+        result_of(await self._asker.ask(self._calls.delete(type, id), timeout))
+
     async def list(
         self,
         type: Address | None = None,

@@ -41,13 +41,14 @@ from eventstore import (
 from runtime.hosting.calls import answer_message, mark_of, outcome_of
 from runtime.hosting.delayed import mark_id
 from runtime.hosting.entity import EntityBehaviour
+from runtime.hosting.forgetting import forget
 from runtime.hosting.former_runs import asked_marks, start_id
 from runtime.hosting.ground import answers
 from runtime.hosting.handling import HandlingBehaviour, done_key
-from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
+from runtime.hosting.item import Expire, Item, LocalDone, Step, TimerDue, Wake
 from runtime.hosting.parked import ParkedActor, is_workflow
 from runtime.hosting.workflow import WorkflowBehaviour
-from runtime.messages import Reply, Reuse, Send, Start, Status
+from runtime.messages import Delete, Reply, Reuse, Send, Start, Status
 
 if TYPE_CHECKING:
     from runtime.hosting.host import PartitionHost
@@ -223,6 +224,9 @@ class Activation:
         if isinstance(item.content, Wake) and self.behaviour.broken:
             self._reload([], error=None)  # without the wake: a reload is all that it asks for
             return
+        if isinstance(item.content, Delete | Expire):
+            self._forget(item)
+            return
         try:
             step = self.behaviour.handle(item)
         except Bug as bug:
@@ -238,6 +242,12 @@ class Activation:
             return
         self._submit(step, item)
         if self.behaviour.dirty:
+            self._reload([], error=None)
+
+    def _forget(self, item: Item) -> None:
+        step = forget(self.host.ground, self.behaviour, item)
+        self._submit(step, item)
+        if step.commit is not None:
             self._reload([], error=None)
 
     def _submit(self, step: Step, item: Item) -> None:

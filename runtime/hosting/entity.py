@@ -22,7 +22,7 @@ from eventstore import Execution as ExecutionRow
 from runtime.hosting.calls import answer_message, command_message, denial, outcome_of, wanted_before
 from runtime.hosting.delayed import is_early, keep, settle
 from runtime.hosting.ground import Ground, answers, fingerprint, refusal, storable
-from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
+from runtime.hosting.item import Expire, Item, LocalDone, Step, TimerDue, Wake
 from runtime.hosting.replies import repeated, reply_for
 from runtime.hosting.snapshots import ActorSnapshots
 from runtime.messages import (
@@ -31,6 +31,7 @@ from runtime.messages import (
     Cancel,
     ChildOutcome,
     CommandOutcome,
+    Delete,
     Reply,
     Resolve,
     Send,
@@ -50,6 +51,7 @@ class EntityBehaviour:
     """One actor in memory; made empty, and filled by `load`."""
 
     finished = False
+    at_rest = True  # no command is under way
     busy = False
     parked = False
 
@@ -147,7 +149,16 @@ class EntityBehaviour:
                     f"{self._kind.name} is an actor: it is not started and has no result; send it a command",
                 )
                 return refusal(item, Reply(Status.INVALID, error=note))
-            case TaskOutcome() | ChildOutcome() | CommandOutcome() | TimerDue() | LocalDone() | Wake():
+            case (
+                TaskOutcome()
+                | ChildOutcome()
+                | CommandOutcome()
+                | TimerDue()
+                | LocalDone()
+                | Delete()
+                | Expire()
+                | Wake()
+            ):
                 return Step()
             case _:
                 assert_never(content)

@@ -164,6 +164,11 @@ class HandlingBehaviour(EntityBehaviour):
         return super().broken or (self._handling is not None and self._handling.broken is not None)
 
     @property
+    def at_rest(self) -> bool:  # type: ignore[override]  # for others it is a constant
+        """Whether no command is under way."""
+        return self._handling is None or self._handling.current is None
+
+    @property
     def busy(self) -> bool:  # type: ignore[override]  # for others it is a constant
         """Whether local tasks run for it, which only this memory knows of."""
         return self._flow is not None and self._flow.busy

@@ -14,6 +14,7 @@ from functools import partial
 import structlog
 
 from actors import InvalidInput
+from actors.definition import WorkflowType
 from actors.journal import Caller, ErrorInfo
 from actors.names import split_stream, stream_name
 from eventstore import (
@@ -30,7 +31,7 @@ from runtime.hosting.children import check_caller, comes_again
 from runtime.hosting.forks import Forks
 from runtime.hosting.ground import Ground, answers, fingerprint
 from runtime.hosting.handling import done_key, is_acceptance
-from runtime.hosting.item import Item, Step, TimerDue, Wake
+from runtime.hosting.item import Expire, Item, Step, TimerDue, Wake
 from runtime.hosting.local_tasks import LocalTasks
 from runtime.hosting.outbox import MARK_AFTER, Outbox
 from runtime.hosting.own_commits import OwnCommits
@@ -65,6 +66,7 @@ from runtime.transport.port import Delivery, Subscription
 
 LOOK_AGAIN = timedelta(seconds=1)
 WAITER_LIFE = 600.0  # seconds for which a caller is remembered that does not ask again
+MOST_EXPIRED = 200  # instances loaded at a time to be deleted
 MAX_ID = 200  # characters of a command id or correlation id
 
 log = structlog.get_logger("perdure.partition")
@@ -348,6 +350,23 @@ class PartitionHost:
         seen_all_messages = await self.outbox.sweep(self._services.store, WINDOW)
         seen_all_timers = await self.timers.look(self._services.store)
         self.sweep_soon = self.sweep_soon or not (seen_all_messages and seen_all_timers)
+
+    async def expire(self) -> bool:
+        """Have instances deleted whose types' retention has passed since their end; whether there may be more.
+
+        Raises `StoreError`.
+        """
+        more = False
+        for kind in self._services.app.types.values():
+            if isinstance(kind, WorkflowType) and kind.retention is not None:
+                before = self.ground.clock.now() - kind.retention
+                expired = await self._services.store.expired(
+                    self.partition, kind.name, closed_before=before, limit=MOST_EXPIRED
+                )
+                for stream in expired:
+                    self.receive(stream, Item(Expire(type=kind.name, id=split_stream(stream)[1])))
+                more = more or len(expired) == MOST_EXPIRED
+        return more
 
     async def answer_workers(self) -> None:
         """Tell workers which of their tasks are still wanted. Raises `StoreError`: they ask again."""

@@ -16,6 +16,7 @@ from runtime.messages import (
     Cancel,
     ChildOutcome,
     CommandOutcome,
+    Delete,
     Reply,
     Resolve,
     Send,
@@ -42,6 +43,10 @@ class LocalDone(Addressed, tag=False):
     error: ErrorInfo | None = None
 
 
+class Expire(Addressed, tag=False):
+    """The instance ended longer ago than its type is kept."""
+
+
 class Wake(Addressed, tag=False):
     """Nothing came, but the instance must be in memory: it has work to go on with."""
 
@@ -54,6 +59,8 @@ Content = (
     | Cancel
     | Terminate
     | Resolve
+    | Delete
+    | Expire
     | TaskOutcome
     | ChildOutcome
     | CommandOutcome

@@ -21,13 +21,14 @@ from eventstore import Commit, InboxMark, LoadedStream
 from eventstore import Execution as ExecutionRow
 from runtime.hosting.calls import denial
 from runtime.hosting.ground import Ground, refusal, storable
-from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
+from runtime.hosting.item import Expire, Item, LocalDone, Step, TimerDue, Wake
 from runtime.messages import (
     Ask,
     AwaitResult,
     Cancel,
     ChildOutcome,
     CommandOutcome,
+    Delete,
     Reply,
     Resolve,
     Send,
@@ -49,7 +50,7 @@ def is_workflow(stream: LoadedStream) -> bool:
 class ParkedActor:
     """An actor of an unknown type, or nothing at all, which is found out by `load`."""
 
-    finished = busy = dirty = False
+    finished = busy = dirty = at_rest = False
 
     def __init__(self, ground: Ground, kind: AbsentType, stream: str) -> None:
         self._ground, self._kind, self.stream = ground, kind, stream
@@ -103,7 +104,16 @@ class ParkedActor:
                 return Step()  # its row says it again
             case Start() | Send() | Ask() | AwaitResult() | Cancel() | Terminate() | Resolve():
                 return refusal(item, self._reply())
-            case TaskOutcome() | ChildOutcome() | CommandOutcome() | TimerDue() | LocalDone() | Wake():
+            case (
+                TaskOutcome()
+                | ChildOutcome()
+                | CommandOutcome()
+                | TimerDue()
+                | LocalDone()
+                | Delete()
+                | Expire()
+                | Wake()
+            ):
                 return Step()
             case _:
                 assert_never(content)

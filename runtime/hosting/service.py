@@ -20,6 +20,7 @@ SUSPECT = 2  # redeliveries from which on a message may be what keeps killing it
 MAX_STARTS = 3  # of a suspect, before it is quarantined
 SUSPECT_PATIENCE = 10.0  # seconds to wait for a suspect before the next message
 TICK = 1.0
+EXPIRE_EVERY = 60.0  # seconds between two looks for instances that were kept long enough
 MOST_LOADING = 1_000  # activations under way beyond which timers wait
 
 log = structlog.get_logger("perdure.partition")
@@ -135,6 +136,7 @@ class PartitionService:
 
     async def _tend(self) -> None:
         tidy_at = swept_at = monotonic()
+        expire_at = tidy_at + EXPIRE_EVERY * self._jitter()
         while not self.host.dropped:
             await self.host.schedule.run_due(TICK, limit=500)
             if len(self._services.loader) > MOST_LOADING:
@@ -148,6 +150,15 @@ class PartitionService:
             if now >= swept_at + (TICK if self.host.sweep_soon else self._sweep_every):
                 await self._sweep()
                 swept_at = monotonic()
+            if now >= expire_at:
+                expire_at = monotonic() + (TICK if await self._expire() else EXPIRE_EVERY)
+
+    async def _expire(self) -> bool:
+        try:
+            return await self.host.expire()
+        except StoreError as error:
+            log.warning("nothing expired", partition=self.host.partition, error=str(error))
+            return False
 
     async def _answer_workers(self) -> None:
         try:

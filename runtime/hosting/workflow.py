@@ -28,7 +28,7 @@ from runtime.hosting.delayed import is_early, keep, settle
 from runtime.hosting.endings import request_end
 from runtime.hosting.former_runs import FormerRuns, start_id, start_marks
 from runtime.hosting.ground import Ground, answers, fingerprint, refusal, storable
-from runtime.hosting.item import Item, LocalDone, Step, TimerDue, Wake
+from runtime.hosting.item import Expire, Item, LocalDone, Step, TimerDue, Wake
 from runtime.hosting.parked import PARKED
 from runtime.hosting.promises import settle as settle_promise
 from runtime.hosting.replies import (
@@ -49,6 +49,7 @@ from runtime.messages import (
     Cancel,
     ChildOutcome,
     CommandOutcome,
+    Delete,
     Reply,
     ReplyWhen,
     Resolve,
@@ -106,6 +107,11 @@ class WorkflowBehaviour:
     def finished(self) -> bool:
         """Whether the run has ended."""
         return self._execution.outcome is not None
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether no code of it will run any more."""
+        return self.finished
 
     @property
     def busy(self) -> bool:
@@ -182,7 +188,7 @@ class WorkflowBehaviour:
                 return self._timer(content.timer)
             case LocalDone():
                 return self._local(content)
-            case Wake():
+            case Delete() | Expire() | Wake():  # the activation's own business
                 return Step()
             case _:
                 return self._asked(item, content)

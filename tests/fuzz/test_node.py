@@ -19,6 +19,7 @@ from runtime.messages import (
     Cancel,
     ChildOutcome,
     CommandOutcome,
+    Delete,
     Fork,
     Reply,
     ReplyWhen,
@@ -187,6 +188,8 @@ def _may_wait(body: bytes) -> bool:
             return True
         case Resolve() | TaskWanted():
             return True
+        case Delete():
+            return False
         case Start():
             return message.caller is not None or message.reply_when is ReplyWhen.COMPLETED
         case Send():
@@ -211,6 +214,8 @@ def _left_a_trace(world: World, body: bytes) -> bool:
             return marked or any(event.causation_id == message.command_id for event in stream.events)
         case Send():
             return False
+        case Delete():
+            return True  # one that nobody is told of leaves none
         case (
             TaskOutcome()
             | ChildOutcome()

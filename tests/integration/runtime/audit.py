@@ -44,11 +44,16 @@ CHECKS = {
 }
 
 
-async def audit(database: str) -> None:
-    """Run every check."""
+GAPS = "I3 a gap in a partition's offsets"  # right where instances were deleted
+
+
+async def audit(database: str, *, passed_over: frozenset[str] = frozenset()) -> None:
+    """Run every check but those."""
     connection = await asyncpg.connect(database)
     try:
         for what, statement in CHECKS.items():
+            if what in passed_over:
+                continue
             rows = await connection.fetch(statement)
             assert not rows, f"{what}: {[tuple(row.values()) for row in rows[:5]]} ({len(rows)} of them)"
     finally:

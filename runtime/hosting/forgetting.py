@@ -1,0 +1,83 @@
+"""How a whole instance leaves the log: when somebody deletes it, or its type's retention has passed.
+
+Invariants, and who keeps them:
+* only its partition's owner does it, and only at the version that it has in memory: an ordinary commit, fenced as any other;
+* nothing is lost that somebody still waits for: a workflow goes only when its run has ended and every outcome that it asked
+  for has come; what it has told others lies in rows of their own, which stay until the broker has confirmed them;
+* whatever comes meanwhile finds the log as it is: the activation is loaded anew before it handles the next message;
+* a command that comes again is not run again: inbox marks stay until they are older than any repetition.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from msgspec import Raw
+
+from actors.journal import ErrorInfo
+from eventstore import Commit
+from runtime.hosting.ground import Ground, answers, refusal
+from runtime.hosting.item import Item, Step
+from runtime.messages import Reply, Status
+
+_DELETED = Reply(Status.OK, Raw(b'{"deleted":true}'))
+
+
+class Instance(Protocol):
+    """What is asked of an instance in memory."""
+
+    stream: str
+
+    @property
+    def version(self) -> int:
+        """The stream's version; 0: there is none."""
+        ...
+
+    @property
+    def broken(self) -> bool:
+        """Whether it can't go on."""
+        ...
+
+    @property
+    def finished(self) -> bool:
+        """Whether its run has ended."""
+        ...
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether its run has ended, or no command is under way."""
+        ...
+
+    @property
+    def busy(self) -> bool:
+        """Whether work for it is under way that only memory knows of."""
+        ...
+
+    def open_tasks(self) -> list[str]:
+        """Give the outbox ids of what an outcome is owed for."""
+        ...
+
+
+def forget(ground: Ground, instance: Instance, item: Item) -> Step:
+    """Make the step that deletes an instance, or says why it can't be. With a commit, the instance is of no use any more."""
+    if (obstacle := _obstacle(instance)) is not None:
+        return refusal(item, obstacle)
+    commit = Commit(ground.partition, ground.epoch, instance.stream, instance.version, forget=True)
+    return Step(commit, answers(item, _DELETED))
+
+
+def _obstacle(instance: Instance) -> Reply | None:
+    stream = instance.stream
+    if instance.version == 0:
+        return Reply(Status.NOT_FOUND, error=ErrorInfo("NotFound", f"there is no {stream}, or not any more"))
+    if instance.broken and not instance.finished:  # its version may not be the log's either
+        note = f"{stream} is stuck or parked, and what it waits for is not known; terminate it first, or mend its code"
+        return Reply(Status.STUCK, error=ErrorInfo("Stuck", note))
+    if not instance.at_rest:
+        note = f"{stream} still has something to do; wait for the end, cancel or terminate it, and then delete it"
+        return Reply(Status.CONFLICT, error=ErrorInfo("StillRunning", note))
+    if instance.busy or (waits := instance.open_tasks()):
+        for_what = "" if instance.busy else f": {', '.join(waits[:3])}"
+        note = f"{stream} still waits for what it has asked for{for_what}; delete it later"
+        return Reply(Status.CONFLICT, error=ErrorInfo("StillWaiting", note))
+    return None

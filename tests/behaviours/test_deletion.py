@@ -1,0 +1,92 @@
+"""Deletion and retention: the ways in which a whole instance leaves the log."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors import App, Workflow, command, task
+from runtime import Conflict, NotFound
+from tests.behaviours.conftest import Play
+from tests.behaviours.place import Place
+from tests.behaviours.shop import Stock
+
+
+@task
+async def wrap(name: str) -> str:
+    return f"wrapped {name}"
+
+
+class Gift(Workflow):
+    def __init__(self) -> None:
+        self.given = False
+
+    async def run(self, name: str) -> str:
+        wrapped = await wrap(name)
+        await self.until(lambda: self.given)
+        return wrapped
+
+    @command
+    def give(self) -> None:
+        self.given = True
+
+
+APP = App(actors=[Stock, Gift], tasks=[wrap])
+
+
+def test_a_deleted_actor_begins_anew(play: Play) -> None:
+    """Its events are gone, its queries know nothing of them, and its id is free; a command of before is not run again."""
+
+    async def story(place: Place) -> None:
+        place.deletes = True
+        await place.node()
+        client = await place.client()
+        await client.call(Stock, "tea", "add", 5, command_id="first")
+        await client.delete(Stock, "tea")
+        assert await place.types("Stock/tea") == []
+        assert await client.query(Stock, "tea", "units") == 0
+        assert await client.call(Stock, "tea", "add", 5, command_id="first") == 5
+        assert await place.types("Stock/tea") == []
+        assert await client.call(Stock, "tea", "add", 2) == 2
+        assert await place.types("Stock/tea") == ["Added"]
+
+    play(story, APP)
+
+
+def test_a_workflow_is_deleted_when_it_has_ended(play: Play) -> None:
+    """Not before; then all of it goes, and its id can be started with other input."""
+
+    async def story(place: Place) -> None:
+        place.deletes = True
+        await place.node()
+        await place.worker()
+        client = await place.client()
+        await client.start(Gift, "1", "book")
+        with pytest.raises(Conflict, match="still has something to do"):
+            await client.delete(Gift, "1")
+        await client.call(Gift, "1", "give")
+        assert await client.result(Gift, "1") == "wrapped book"
+        await client.delete(Gift, "1")
+        with pytest.raises(NotFound, match="not any more"):
+            await client.delete(Gift, "1")
+        assert await client.list(Gift) == []
+        await client.start(Gift, "1", "ball")
+        assert (await place.types("Gift/1"))[0] == "RunStarted"
+
+    play(story, APP)
+
+
+def test_deleting_under_load_loses_no_command(play: Play) -> None:
+    """Each command that was answered is either in the log or went with a deletion that came after it."""
+
+    async def story(place: Place) -> None:
+        place.deletes = True
+        await place.node()
+        client = await place.client()
+        await client.call(Stock, "tea", "add", 1)
+        for _ in range(10):
+            await client.delete(Stock, "tea")
+            for expected in (1, 2, 3):
+                assert await client.call(Stock, "tea", "add", 1) == expected
+        assert await place.types("Stock/tea") == ["Added"] * 3
+
+    play(story, APP)
