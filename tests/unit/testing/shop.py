@@ -146,3 +146,16 @@ class Stock(Actor):
 
 app = App(actors=[Order, Basket, Hurried, Waits, Ticks, Broken, Stock], tasks=[charge, write_to, tax])
 PAID: dict[Any, Any] = {charge: "payment-1", write_to: None, tax: tax}
+
+
+@task
+async def price(cents: int) -> int:
+    return cents
+
+
+class Catalogue(Workflow):
+    async def run(self, items: int) -> int:
+        return sum(await self.map(price, range(items), at_most=10))
+
+
+catalogue = App(actors=[Catalogue], tasks=[price])

@@ -11,7 +11,7 @@ from actors import App, task_context
 from actors.testing import MODES, EndsOtherwise, Faults, StoryFailed, WorkflowTest, crash_everywhere, in_turn
 from tests.unit.testing import flawed
 from tests.unit.testing.flawed import Counting, Forgetful, Paying, Wavering, book, other
-from tests.unit.testing.shop import PAID, Basket, Order, Stock, app, charge, tax
+from tests.unit.testing.shop import PAID, Basket, Catalogue, Order, Stock, app, catalogue, charge, price, tax
 
 
 @pytest.fixture(autouse=True)
@@ -181,3 +181,9 @@ def test_local_tasks_run_again_with_their_key() -> None:
     run = WorkflowTest(app, tasks={**PAID, tax: noted}, faults=Faults(crash_before=3))
     run.start(Order, "1", "ada", 100)
     assert keys == ["Order/1#2", "Order/1#2"]
+
+
+def test_a_map_over_many_items() -> None:
+    """Each item has its key and its retries."""
+    tasks = {price: in_turn(*[OSError("down")] * 3, *range(40))}
+    assert crash_everywhere(catalogue, lambda run: run.start(Catalogue, "1", 25).result(), tasks=tasks) > 60
