@@ -1,5 +1,5 @@
-"""An observer: `python -m tests.faults.observer JOURNAL`. It follows every partition with the store's own reader, by offset, over a
-connection that no fault of the suite touches but the server's own death, and writes down what it was given.
+"""An observer: `python -m tests.faults.observer JOURNAL`. It follows the log with the store's own subscription, over connections
+that no fault of the suite touches but the server's own death, and writes down what it was given.
 
 On SIGTERM it reads to the heads that it finds, and ends.
 """
@@ -8,60 +8,51 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
+from contextlib import suppress
 from pathlib import Path
 
-from eventstore import StoreError
-from eventstore.postgres import PostgresStore
+from eventstore import EventStore, Position, StoreError, Subscription
 from runtime import logs
 from runtime.assembly import open_store
 from runtime.cli.running import announce, serve
 from runtime.settings import load_settings
 from tests.faults.journal import Journal, Saw
+from tests.waiting import wait_until
 
 _PAGE = 1_000
-_PAUSE = 0.05
-_AWAY = 0.1  # seconds before a store that can't be read is asked again
+_PAUSE = 0.05  # seconds between two looks at a store that can't be read
 _LAST_LOOK = 30.0  # seconds, at most, to reach the heads
-
-
-class Follower:
-    """A reader of all partitions, each from its last offset on."""
-
-    def __init__(self, store: PostgresStore, journal: Journal) -> None:
-        self._store, self._journal = store, journal
-        self._offsets = [0] * store.partitions
-
-    async def look(self) -> bool:
-        """Read on in every partition; says whether there was nothing new."""
-        idle = True
-        for partition, offset in enumerate(self._offsets):
-            events = await self._store.read_partition(partition, after=offset, limit=_PAGE)
-            for event in events:
-                place = [event.partition, event.offset, event.version]
-                self._journal.write(Saw.EVENT, event.causation_id or "", event.stream, event.type, place)
-                self._offsets[partition] = event.offset
-            idle = idle and not events
-        return idle
 
 
 async def follow(journal: Journal, stop: asyncio.Event) -> None:
     """Follow until `stop` is set, and then to the heads."""
-    async with open_store(load_settings()) as store:
-        follower = Follower(store, journal)
+    async with open_store(load_settings()) as store, Subscription(store, limit=_PAGE) as batches:
+        reading = asyncio.create_task(_write_down(batches, journal))
         announce("READY=1")
-        deadline = None
-        while deadline is None or time.monotonic() < deadline:
-            if stop.is_set() and deadline is None:
-                deadline = time.monotonic() + _LAST_LOOK
-            try:
-                idle = await follower.look()
-            except StoreError:
-                await asyncio.sleep(_AWAY)
-                continue
-            if idle and deadline is not None:
-                return
+        await asyncio.wait([reading, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
+        with suppress(TimeoutError, AssertionError):  # what is missing shows in the audit
+            async with asyncio.timeout(_LAST_LOOK):
+                heads = await _heads(store)
+                await wait_until(lambda: reading.done() or batches.position == heads, seconds=_LAST_LOOK)
+        batches.close()
+        await reading
+
+
+async def _write_down(batches: Subscription, journal: Journal) -> None:
+    async for batch in batches:
+        for event in batch.events:
+            place = [event.partition, event.offset, event.version]
+            journal.write(Saw.EVENT, event.causation_id or "", event.stream, event.type, place)
+
+
+async def _heads(store: EventStore) -> Position:
+    while True:
+        try:
+            heads = await store.heads()
+        except StoreError:
             await asyncio.sleep(_PAUSE)
+        else:
+            return Position({partition: head for partition, head in enumerate(heads) if head})
 
 
 if __name__ == "__main__":
