@@ -40,7 +40,9 @@ CHECKS = {
     "a quarantined message": "SELECT id, reason FROM perdure.quarantine",
     "a lease": "SELECT partition, owner FROM perdure.partitions WHERE owner IS NOT NULL",
     "a run with two ends": """
-        SELECT stream FROM perdure.events WHERE type IN ('RunCompleted', 'RunFailed', 'RunCancelled', 'RunTerminated') GROUP BY 1 HAVING count(*) > 1""",
+        SELECT stream FROM perdure.events
+        WHERE type IN ('RunStarted', 'RunCompleted', 'RunFailed', 'RunCancelled', 'RunTerminated', 'RunTimedOut')
+        GROUP BY 1 HAVING count(*) FILTER (WHERE type <> 'RunStarted') > count(*) FILTER (WHERE type = 'RunStarted')""",
 }
 
 
