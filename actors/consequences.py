@@ -154,13 +154,16 @@ def _run_ended(turn: Turn, outcome: Outcome, ledger: Ledger, *, tree: bool = Fal
 
 
 def _no_more_of(turn: Turn, ledger: Ledger, *, tree: bool = False) -> None:
-    turn.tasks_closed.extend(ledger.tasks)
-    turn.tasks = []  # asked for in this very turn, and never to be sent
+    if ledger.tasks:
+        turn.tasks_closed.extend(ledger.tasks)
+    if turn.tasks:
+        turn.tasks = []  # asked for in this very turn, and never to be sent
     for started in ledger.children.values():
         if started.on_close == "abandon" or (started.child <= ledger.before and not tree):
             continue  # it goes on, and must be started if it is not yet; or a former run's end has stopped it
         _stop(turn, started, Stop("terminate" if tree else started.on_close, "its parent has ended", tree))
-    turn.timers_cleared.extend(TimerRow(number, due) for number, due in ledger.timers.items())
+    if ledger.timers:
+        turn.timers_cleared.extend(TimerRow(number, due) for number, due in ledger.timers.items())
 
 
 # By the event's type; called before the ledger knows of the event.

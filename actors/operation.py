@@ -53,8 +53,8 @@ class TaskCall(Operation):
     __slots__ = ("task",)
 
     def __init__(self, number: int, loop: asyncio.AbstractEventLoop, task: Task[Any, Any]) -> None:
-        super().__init__(number, loop)
-        self.task = task
+        self.number, self.task = number, task  # not by way of the base: every step of every workflow makes one
+        self.future = asyncio.Future(loop=loop)
 
     def title(self) -> str:
         """Name the task."""

@@ -55,6 +55,8 @@ if TYPE_CHECKING:
 
 MAX_ATTEMPTS = 3  # handlings of one item that may raise something undeclared, before it is quarantined
 
+_FORGETTING = (Delete, Expire)
+
 log = structlog.get_logger("perdure.actor")
 
 
@@ -224,7 +226,7 @@ class Activation:
         if isinstance(item.content, Wake) and self.behaviour.broken:
             self._reload([], error=None)  # without the wake: a reload is all that it asks for
             return
-        if isinstance(item.content, Delete | Expire):
+        if isinstance(item.content, _FORGETTING):
             self._forget(item)
             return
         try:

@@ -611,7 +611,7 @@ class WorkflowBehaviour:
             commit.outbox += [
                 command_message(self.stream, sent, self._ground.partitions, correlation_id, now) for sent in turn.sent
             ]
-        if turn.answers or turn.finished is not None:
+        if turn.answers or (turn.finished is not None and self._execution.ledger.commands):
             commit.outbox += self._called.answers(turn, self._execution.ledger, correlation_id)
         if turn.finished is not None and (caller := self._caller) is not None:
             commit.outbox += [self._told(caller, turn.finished, correlation_id)]
