@@ -36,6 +36,6 @@ async def test_all_up_to_the_heads(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     stop.set()
     await following
     seen = [entry.note for entry in read_journal(tmp_path / "journal")]
-    expected = [[e.partition, e.offset, e.version] for partition in store.log.partitions for e in partition.events]
+    expected = [[e.partition, e.offset, e.version] for partition in store.log.partitions for e in partition.events if e]
     journal.close()
     assert sorted(seen) == expected
