@@ -12,7 +12,7 @@ from tests.acceptance.docs.test_readme import said_and_expected
 
 pytestmark = pytest.mark.timeout(120)
 
-PAGE = ROOT / "actors" / "COMMANDS.md"
+PAGE = ROOT / "actors" / "commands.md"
 
 
 async def test_its_commands_and_its_program(shell: Shell, fresh_database: Callable[[], Awaitable[str]]) -> None:
