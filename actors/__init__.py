@@ -14,6 +14,7 @@ from actors.errors import (
     ChildFailed,
     ChildTerminated,
     ChildTimedOut,
+    CompensationFailed,
     DefinitionError,
     Failure,
     HistoryRefused,
@@ -36,6 +37,7 @@ from actors.errors import (
     UpcastFailed,
 )
 from actors.handlers import command, event, query, validator
+from actors.saga import Saga
 from actors.snapshot import Snapshots
 from actors.task import Retry, Task, TaskContext, task, task_context
 from actors.upcasting import Renamed, Retired, Upcast, UpcastInput, UpcastResult, UpcastState
@@ -52,6 +54,7 @@ __all__ = [
     "ChildHandle",
     "ChildTerminated",
     "ChildTimedOut",
+    "CompensationFailed",
     "DefinitionError",
     "Failure",
     "HistoryRefused",
@@ -70,6 +73,7 @@ __all__ = [
     "RunFailed",
     "RunTerminated",
     "RunTimedOut",
+    "Saga",
     "SnapshotRefused",
     "Snapshots",
     "Task",

@@ -18,6 +18,7 @@ ActorsError
 Failure                    base of an application's own declared failures
 ├── Rejected               a command or a start is refused for a business reason
 ├── TaskError              a task failed for good and was not declared in `raises=`
+├── CompensationFailed     a saga could not undo all of its steps
 ├── ChildFailed            a workflow that another workflow awaited has failed, or its id is taken
 │   ├── ChildCancelled     it was cancelled
 │   ├── ChildTerminated    it was terminated
@@ -137,6 +138,17 @@ class TaskError(Failure):
     def __init__(self, task: str, type: str, message: str, details: Any = None) -> None:
         super().__init__(f"task {task} failed: {type}: {message}", details)
         self.task, self.type = task, type
+
+
+class CompensationFailed(Failure):
+    """A saga could not undo all of its steps: `details` has the name of each that failed, and why."""
+
+    def __init__(self, failed: list[tuple[str, Failure]]) -> None:
+        told = [
+            {"compensation": name, "type": type(error).__name__, "message": error.message} for name, error in failed
+        ]
+        names = ", ".join(name for name, _ in failed)
+        super().__init__(f"could not be undone: {names}; the other steps were", told)
 
 
 class ChildFailed(Failure):
