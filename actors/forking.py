@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from actors.codec import decode_any, encode
-from actors.consequences import CONSEQUENCES
+from actors.consequences import CONSEQUENCES, DEADLINE
 from actors.definition import ActorType, WorkflowType
 from actors.errors import InvalidInput, Nondeterminism, PayloadRefused
 from actors.journal import (
@@ -111,6 +111,8 @@ def open_work(ledger: Ledger, timers: Mapping[int, Any], history: Sequence[Histo
         if not sent.told and sent.command > ledger.before
     ]
     turn.timers_set = [TimerRow(number, due) for number, due in ledger.timers.items() if number in timers]
+    if ledger.deadline is not None:
+        turn.timers_set.append(TimerRow(DEADLINE, ledger.deadline))
     for event in history:
         if event.type == ChildCancelRequested.__name__:
             request = decode_event(event.type, event.data)

@@ -184,8 +184,13 @@ class Replay:
     def _match(self, event: JournalEvent, version: int) -> None:
         owed = self.owed
         if owed and _agrees(event, owed[0]):
-            owed.popleft()
-            if type(event) is ChildStarted and self.program.child_recorded(event):
+            wanted = owed.popleft()
+            if (
+                isinstance(event, ChildStarted)
+                and isinstance(wanted, ChildStarted)
+                and self.program.child_recorded(event)
+                and wanted.on_close != "abandon"  # else it was cancelled by hand, which the journal has, too
+            ):
                 self.owed = deque(each for each in owed if not _cancels(each, event.child))
         elif not isinstance(
             event, Patched

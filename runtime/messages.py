@@ -146,7 +146,12 @@ class Fork(Addressed, tag="fork"):
 
 
 class Delete(Addressed, tag="delete"):
-    """Delete an instance and all of its history: an actor that is at rest, or a workflow that has ended."""
+    """Delete an instance and all of its history: an actor that is at rest, or a workflow that has ended.
+
+    `command_id` is the idempotency key: what begins anew under the id is not deleted by a repetition.
+    """
+
+    command_id: str
 
 
 class TaskOutcome(Addressed, tag="outcome"):

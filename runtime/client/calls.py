@@ -173,7 +173,7 @@ class Calls:
         """Make the order that deletes an instance."""
         name = type_name(type)
         stream_name(name, id)
-        return Delete(type=name, id=id)
+        return Delete(type=name, id=id, command_id=self._new_id())
 
     def signature(self, type: Address, kind: str, name: str) -> Signature | None:
         """Find a handler's types, where a class is given; raises `CommandInvalid` for an unknown one."""

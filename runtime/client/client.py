@@ -471,8 +471,8 @@ class Client:
     async def delete(self, type: Address, id: str, *, timeout: float = 30.0) -> None:
         """Delete an instance with all of its history: an actor at rest, or a workflow that has ended.
 
-        Its id can be used anew then. Commands that it has handled are remembered for a while: one that comes again is not
-        run again. What it has told others stands.
+        Commands that it has handled are remembered for a while: one that comes again is not run again. What it has told
+        others stands. Don't start a workflow under the id of a deleted one within that while: keys are made of ids.
 
         Raises:
             NotFound: there is none, or not any more.

@@ -41,7 +41,8 @@ from eventstore import (
 from runtime.hosting.calls import answer_message, mark_of, outcome_of
 from runtime.hosting.delayed import mark_id
 from runtime.hosting.entity import EntityBehaviour
-from runtime.hosting.forgetting import forget
+from runtime.hosting.forgetting import DELETED, forget
+from runtime.hosting.forgetting import mark_id as mark_id_of_deletion
 from runtime.hosting.former_runs import asked_marks, start_id
 from runtime.hosting.ground import answers
 from runtime.hosting.handling import HandlingBehaviour, done_key
@@ -87,7 +88,18 @@ class TurnUnit:
 class Activation:
     """See the module's docstring."""
 
-    __slots__ = ("behaviour", "doubtful", "host", "kind", "last_used", "mailbox", "phase", "stream", "units")
+    __slots__ = (
+        "behaviour",
+        "deletions",
+        "doubtful",
+        "host",
+        "kind",
+        "last_used",
+        "mailbox",
+        "phase",
+        "stream",
+        "units",
+    )
 
     def __init__(self, host: PartitionHost, kind: ActorType | WorkflowType, stream: str) -> None:
         self.host, self.kind, self.stream = host, kind, stream
@@ -95,6 +107,7 @@ class Activation:
         self.mailbox: deque[Item] = deque()
         self.units: deque[TurnUnit] = deque()
         self.last_used = 0.0
+        self.deletions: set[str] = set()  # marks of requests to delete it, as far as the log was asked for
         self.doubtful = False  # a commit is unknown: what the outbox remembers of its tasks may be out of date
         self.behaviour = self._fresh()
 
@@ -126,6 +139,8 @@ class Activation:
         """Say what to read: the stream, and which of the waiting commands were handled before."""
         ids: list[str] = []
         for item in self.mailbox:
+            if isinstance(item.content, Delete):
+                ids.append(mark_id_of_deletion(item.content))
             if isinstance(content := item.content, Send):
                 item.looked = True
                 ids.append(content.command_id)
@@ -149,6 +164,7 @@ class Activation:
         """Go on with what was read. False: not from this snapshot, which another code made or which is damaged."""
         if self.phase is not Phase.LOADING:
             return True
+        self.deletions = {id for id in stream.inbox if id.startswith("\v")}
         for damaged in stream.damaged:
             log.error("snapshot damaged", actor=self.stream, snapshot=damaged)
         if isinstance(self.kind, AbsentType) and not is_workflow(stream):
@@ -176,6 +192,9 @@ class Activation:
         if self.behaviour.broken and not step.stuck and not self.behaviour.finished and not self.behaviour.parked:
             self.host.stuck.plan(self.stream)
         self._submit(step, Item(self.host.wake(self.stream)))
+        if self.behaviour.dirty:  # a command that waited was refused after it had emitted
+            self._reload([], error=None)
+            return True
         self._drain()
         if self.is_absent and not self.behaviour.version and not self.units:
             self.host.forget(self)  # it does not exist: whoever asked has been told
@@ -247,6 +266,9 @@ class Activation:
             self._reload([], error=None)
 
     def _forget(self, item: Item) -> None:
+        if isinstance(item.content, Delete) and mark_id_of_deletion(item.content) in self.deletions:
+            self._submit(Step(replies=answers(item, DELETED)), item)  # what is here now began after it
+            return
         step = forget(self.host.ground, self.behaviour, item)
         self._submit(step, item)
         if step.commit is not None:

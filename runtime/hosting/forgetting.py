@@ -2,10 +2,12 @@
 
 Invariants, and who keeps them:
 * only its partition's owner does it, and only at the version that it has in memory: an ordinary commit, fenced as any other;
-* nothing is lost that somebody still waits for: a workflow goes only when its run has ended and every outcome that it asked
-  for has come; what it has told others lies in rows of their own, which stay until the broker has confirmed them;
+* nothing is lost that somebody still waits for: a workflow goes only when its run has ended, an actor when no command is
+  under way. What they have told others lies in rows of their own, which stay until they have done their duty; an outcome
+  that comes for an instance which is gone closes its row;
 * whatever comes meanwhile finds the log as it is: the activation is loaded anew before it handles the next message;
-* a command that comes again is not run again: inbox marks stay until they are older than any repetition.
+* a command that comes again is not run again: inbox marks stay until they are older than any repetition;
+* a request that comes again deletes nothing that began anew: it leaves a mark, too.
 """
 
 from __future__ import annotations
@@ -15,12 +17,12 @@ from typing import Protocol
 from msgspec import Raw
 
 from actors.journal import ErrorInfo
-from eventstore import Commit
+from eventstore import Commit, InboxMark
 from runtime.hosting.ground import Ground, answers, refusal
 from runtime.hosting.item import Item, Step
-from runtime.messages import Reply, Status
+from runtime.messages import Delete, Reply, Status, encode_message
 
-_DELETED = Reply(Status.OK, Raw(b'{"deleted":true}'))
+DELETED = Reply(Status.OK, Raw(b'{"deleted":true}'))
 
 
 class Instance(Protocol):
@@ -53,17 +55,20 @@ class Instance(Protocol):
         """Whether work for it is under way that only memory knows of."""
         ...
 
-    def open_tasks(self) -> list[str]:
-        """Give the outbox ids of what an outcome is owed for."""
-        ...
-
 
 def forget(ground: Ground, instance: Instance, item: Item) -> Step:
     """Make the step that deletes an instance, or says why it can't be. With a commit, the instance is of no use any more."""
     if (obstacle := _obstacle(instance)) is not None:
         return refusal(item, obstacle)
     commit = Commit(ground.partition, ground.epoch, instance.stream, instance.version, forget=True)
-    return Step(commit, answers(item, _DELETED))
+    if isinstance(item.content, Delete):
+        commit.inbox = [InboxMark(mark_id(item.content), 0, encode_message(DELETED))]
+    return Step(commit, answers(item, DELETED))
+
+
+def mark_id(request: Delete) -> str:
+    """Give the id of the mark that a request leaves. No command id holds a vertical tab."""
+    return f"\v{request.command_id}"
 
 
 def _obstacle(instance: Instance) -> Reply | None:
@@ -76,8 +81,7 @@ def _obstacle(instance: Instance) -> Reply | None:
     if not instance.at_rest:
         note = f"{stream} still has something to do; wait for the end, cancel or terminate it, and then delete it"
         return Reply(Status.CONFLICT, error=ErrorInfo("StillRunning", note))
-    if instance.busy or (waits := instance.open_tasks()):
-        for_what = "" if instance.busy else f": {', '.join(waits[:3])}"
-        note = f"{stream} still waits for what it has asked for{for_what}; delete it later"
+    if instance.busy:
+        note = f"{stream} still waits for a local task; delete it later"
         return Reply(Status.CONFLICT, error=ErrorInfo("StillWaiting", note))
     return None

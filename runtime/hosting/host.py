@@ -47,6 +47,7 @@ from runtime.messages import (
     Cancel,
     ChildOutcome,
     CommandOutcome,
+    Delete,
     Fork,
     Inbound,
     Reply,
@@ -286,6 +287,8 @@ class PartitionHost:
             self._services.reply(replies)
         if step.commit is not None:
             self._after_commit(step.commit)
+        elif isinstance(item.content, TimerDue):
+            self.timers.cleared([item.content.timer])  # its row is still there: the next sweep takes it up
         for message in step.later:
             self.outbox.plan(message)
         self._see_to_local(activation, step)
@@ -482,7 +485,7 @@ def _check_ids(content: Inbound) -> None:
         return  # what a stream's name is made into may be longer than what people choose
     if isinstance(content, TaskOutcome | ChildOutcome | CommandOutcome):
         return
-    if isinstance(content, Send | Start | Cancel | Terminate | Resolve):
+    if isinstance(content, Send | Start | Cancel | Terminate | Resolve | Delete):
         _check_id("command_id", content.command_id)
     _check_id("correlation_id", content.correlation_id)
 

@@ -317,8 +317,8 @@ class WorkflowBehaviour:
             sent = execution.ledger.sent.get(message.number)
             asked_for = sent is not None and sent.stream == message.actor
         step = self._step(turn, now, cause)
-        if step.commit is None and asked_for:
-            # The run has ended before: nothing is news to it, and only the row is left to go.
+        if step.commit is None and (asked_for or self.version == 0):
+            # The run has ended before, or was deleted since: nothing is news to it, and only the row is left to go.
             step.commit = self._no_events()
             step.commit.outbox_remove = [cause]
         return step
@@ -644,6 +644,8 @@ class WorkflowBehaviour:
         if row == self._row and not turn.relisted:
             return None
         attributes = self._execution.ledger.attributes if turn.relisted or self._row is None else None
+        if attributes is None and self._row is None and self._execution.ledger.run > 1:
+            attributes = {}  # not those of the run before
         self._row = row
         status, busy = row
         outcome = self._execution.outcome

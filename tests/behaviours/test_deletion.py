@@ -6,6 +6,7 @@ import pytest
 
 from actors import App, Workflow, command, task
 from runtime import Conflict, NotFound
+from runtime.messages import Delete, Status
 from tests.behaviours.conftest import Play
 from tests.behaviours.place import Place
 from tests.behaviours.shop import Stock
@@ -30,7 +31,12 @@ class Gift(Workflow):
         self.given = True
 
 
-APP = App(actors=[Stock, Gift], tasks=[wrap])
+class Host(Workflow):
+    async def run(self) -> None:
+        self.start_child(Gift, "child", "ball", on_close="abandon")
+
+
+APP = App(actors=[Stock, Gift, Host], tasks=[wrap])
 
 
 def test_a_deleted_actor_begins_anew(play: Play) -> None:
@@ -90,3 +96,36 @@ def test_deleting_under_load_loses_no_command(play: Play) -> None:
         assert await place.types("Stock/tea") == ["Added"] * 3
 
     play(story, APP)
+
+
+def test_a_deletion_that_comes_again_deletes_nothing_new(play: Play) -> None:
+    """What began under the id since then stays, and the request hears its first answer."""
+
+    async def story(place: Place) -> None:
+        place.deletes = True
+        await place.node()
+        client = await place.client()
+        await client.call(Stock, "tea", "add", 5)
+        request = Delete(type="Stock", id="tea", command_id="away")
+        assert (await client._asker.ask(request, 20.0)).status is Status.OK
+        await client.call(Stock, "tea", "add", 2)
+        assert (await client._asker.ask(request, 20.0)).status is Status.OK
+        assert await client.query(Stock, "tea", "units") == 2
+
+    play(story, APP)
+
+
+def test_a_workflow_goes_before_its_child(play: Play) -> None:
+    """The child's end finds nobody, and closes the row that waited for it."""
+
+    async def story(place: Place) -> None:
+        place.deletes = True
+        await place.node()
+        await place.worker()
+        client = await place.client()
+        await client.execute(Host, "1")
+        await client.delete(Host, "1")
+        await client.call(Gift, "child", "give")
+        assert await client.result(Gift, "child") == "wrapped ball"
+
+    play(story, APP)  # which sees that no row is left

@@ -37,7 +37,7 @@ NOWHERE = "postgresql://postgres@127.0.0.1:1/postgres"
         (("worker", "idle:app", "--database-url", NOWHERE), "no tasks for a worker"),
         (("node", "idle:app", "--database-url", NOWHERE), "did not answer"),
         (("node", "idle:app", "--database-url", NOWHERE, "--log-level", "loud"), "--log-level is"),
-        (("replay", "Order/1", "--database-url", NOWHERE), "which application?"),
+        (("replay", "Order/1", "--database-url", NOWHERE), "did not answer"),
         (("demo", "--kills", "1"), "--kills"),
     ],
 )

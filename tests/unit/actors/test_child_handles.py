@@ -93,6 +93,9 @@ class Parent(Workflow):
                     return "refused"
             case "wrong":
                 self.start_child(Ship, "17", "tea", on_close="burn")  # type: ignore[arg-type]  # the mistake
+            case "dismissed":
+                self.start_child(Ship, "17", "tea", on_close=on_close).cancel()
+                await asyncio.sleep(60)
             case "never heard of":
                 self.handle = self.start_child(Ship, "17", "tea")
                 await self.until(lambda: False)
@@ -354,3 +357,11 @@ def test_a_cancelled_run_waits_for_a_child_that_it_shields(again: Any) -> None:
         stage.ended(Outcome(raw("sent")))
         assert stage.types[-2:] == ["ChildCompleted", "RunCancelled"]
         stage.replayed()
+
+
+def test_a_child_that_would_be_abandoned_is_cancelled_by_hand_in_its_first_turn() -> None:
+    """The journal has the request, and replay asks for it as well."""
+    with Family("dismissed", on_close="abandon") as stage:
+        assert stage.types == ["RunStarted", "ChildStarted", "ChildCancelRequested", "TimerSet"]
+        stage.reload_same()
+        assert stage.execution.broken is None
