@@ -236,7 +236,7 @@ STOPPED_IN_MEMORY_ONLY = Mutant(
             "            step.later",
         )
     ],
-    Tests((f"{_TREE}::test_a_node_may_die_between_any_two_steps_of_a_falling_tree",)),
+    Tests((f"{_TREE}::test_a_node_may_die_between_any_two_steps_of_a_falling_tree[75-cancel]",)),
     r"not within 300 virtual seconds",
 )
 
