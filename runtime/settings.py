@@ -23,7 +23,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     publish_events: str = "off"  # nodes publish every event to the broker: "off", "new" or "all", see MESSAGES.md
     node_name: str = ""  # empty: made from the host's name and the process id
     partitions: int | None = None  # only for `migrate`; None: keep what the store has, 8 for a new one
-    lease_ttl: float = 4.0  # a node beats four times in it; a killed one is missed up to a beat after it
+    lease_ttl: float = 3.5  # a node beats four times in it; a killed one is missed up to a beat after it
     prefetch: int = 500  # messages a partition may hold unacknowledged
     activations: int = 10_000  # instances a node keeps in memory
     idle: float = 10.0  # after which an instance that waits is unloaded

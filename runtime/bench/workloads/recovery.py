@@ -10,6 +10,7 @@ from runtime.bench.jobs import Closed, Operation, Request
 from runtime.bench.members import BenchFailed
 from runtime.bench.stage import Stage
 from runtime.bench.workload import Bench, Workload
+from runtime.settings import Settings
 
 _ACTORS, _LANES = 400, 100
 _BALANCE_SECONDS = 60.0
@@ -24,8 +25,8 @@ WHERE events.epoch > lost.epoch AND recorded_at >= $3 GROUP BY partition
 
 async def _run(bench: Bench) -> None:
     times: list[float] = []
-    ttl = 5.0
     async with bench.stage(nodes=2) as stage, stage.database() as connection:
+        ttl = Settings(database_url=stage.place.database).lease_ttl
         for number in range(1, bench.sizes.kills + 1):
             bench.begin(f"kill {number} of {bench.sizes.kills}")
             if number > 1:
