@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from actors import Actor, InvalidInput, UnknownName, Workflow
 from actors.attributes import Attribute, checked
@@ -36,6 +36,27 @@ from runtime.messages import (
 Address = type[Actor] | type[Workflow] | str
 
 
+class Given(Struct, frozen=True):
+    """What a caller gives with a start or a command: to whom, with what arguments, and under which ids."""
+
+    type: Address
+    id: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    input: Any
+    command_id: str | None
+    correlation_id: str | None
+
+
+class StartOptions(Struct, frozen=True):
+    """What else a start may say; `Instances.start` tells what each means."""
+
+    search_attributes: Mapping[str, Any] | None
+    memo: Any
+    run_timeout: float | None
+    reuse: str
+
+
 class Calls:
     """Makes messages of calls, and values of results. Remembers the types of the classes it was given.
 
@@ -46,66 +67,43 @@ class Calls:
         self._new_id, self._now = new_id, now
         self._types: dict[type, ActorType | WorkflowType] = {}
 
-    def start(
-        self,
-        type: Address,
-        id: str,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        input: Any,
-        command_id: str | None,
-        correlation_id: str | None,
-        when: ReplyWhen,
-        attributes: Mapping[str, Any] | None = None,
-        memo: Any = None,
-        timeout: float | None = None,
-        reuse: str = Reuse.ATTACH,
-    ) -> Start:
+    def start(self, given: Given, options: StartOptions, when: ReplyWhen) -> Start:
         """Make a start."""
-        name = type_name(type)
-        stream_name(name, id)
-        found_by, note = self._notes(attributes, memo)
+        found_by, note = self._notes(options.search_attributes, options.memo)
         return Start(
-            type=name,
-            id=id,
-            correlation_id=correlation_id,
-            input=self._input(self.signature(type, "run", "run"), args, kwargs, input),
-            command_id=command_id or self._new_id(),
+            type=_checked(given.type, given.id),
+            id=given.id,
+            correlation_id=given.correlation_id,
+            input=self._input(self.signature(given.type, "run", "run"), given.args, given.kwargs, given.input),
+            command_id=given.command_id or self._new_id(),
             reply_when=when,
             attributes=found_by,
             memo=note,
-            timeout=self._timeout(timeout),
-            reuse=_reuse(reuse),
+            timeout=self._timeout(options.run_timeout),
+            reuse=_reuse(options.reuse),
         )
 
     def send(
         self,
-        type: Address,
-        id: str,
+        given: Given,
         command: str,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        input: Any,
-        command_id: str | None,
-        correlation_id: str | None,
         *,
         reply_when: ReplyWhen = ReplyWhen.COMPLETED,
         start: Any = None,
         due_at: datetime | None = None,
     ) -> Send:
         """Make a command; `start` holds all arguments of the run if the instance is to be started with it."""
-        name = type_name(type)
-        stream_name(name, id)
+        signature = self.signature(given.type, "command", command)
         return Send(
-            type=name,
-            id=id,
-            correlation_id=correlation_id,
+            type=_checked(given.type, given.id),
+            id=given.id,
+            correlation_id=given.correlation_id,
             name=command,
-            command_id=command_id or self._new_id(),
-            input=self._input(self.signature(type, "command", command), args, kwargs, input),
+            command_id=given.command_id or self._new_id(),
+            input=self._input(signature, given.args, given.kwargs, given.input),
             sent_at=None if self._now is None else self._now(),
             reply_when=reply_when,
-            start=UNSET if start is None else self._run_input(type, start),
+            start=UNSET if start is None else self._run_input(given.type, start),
             due_at=due_at,
         )
 
@@ -125,55 +123,43 @@ class Calls:
 
     def ask(self, type: Address, id: str, query: str, args: tuple[Any, ...], kwargs: dict[str, Any], input: Any) -> Ask:
         """Make a query."""
-        name = type_name(type)
-        content = Ask(
-            type=name, id=id, name=query, input=self._input(self.signature(type, "query", query), args, kwargs, input)
-        )
-        stream_name(name, id)
-        return content
+        arguments = self._input(self.signature(type, "query", query), args, kwargs, input)
+        return Ask(type=_checked(type, id), id=id, name=query, input=arguments)
 
     def await_result(self, type: Address, id: str) -> AwaitResult:
         """Make the question for a workflow's result."""
-        name = type_name(type)
-        stream_name(name, id)
-        return AwaitResult(type=name, id=id)
+        return AwaitResult(type=_checked(type, id), id=id)
 
     def cancel(self, type: Address, id: str, reason: str, command_id: str | None) -> Cancel:
         """Make the request for a workflow's cancellation."""
-        name = type_name(type)
-        stream_name(name, id)
-        return Cancel(type=name, id=id, command_id=command_id or self._new_id(), reason=reason)
+        return Cancel(type=_checked(type, id), id=id, command_id=command_id or self._new_id(), reason=reason)
 
     def terminate(self, type: Address, id: str, reason: str, command_id: str | None, *, tree: bool) -> Terminate:
         """Make the order that ends a workflow."""
-        name = type_name(type)
-        stream_name(name, id)
-        return Terminate(type=name, id=id, command_id=command_id or self._new_id(), reason=reason, tree=tree)
+        return Terminate(
+            type=_checked(type, id), id=id, command_id=command_id or self._new_id(), reason=reason, tree=tree
+        )
 
     def resolve(
         self, type: Address, id: str, promise: str, result: Any, error: ErrorInfo | None, command_id: str | None
     ) -> Resolve:
         """Make what settles a workflow's promise: with an error if there is one."""
-        name = type_name(type)
-        stream_name(name, id)
-        message = Resolve(type=name, id=id, name=promise, command_id=command_id or self._new_id(), error=error)
+        message = Resolve(
+            type=_checked(type, id), id=id, name=promise, command_id=command_id or self._new_id(), error=error
+        )
         if error is None:
             message.result = self._input(None, (), {}, result) if result is not None else Raw(b"null")
         return message
 
     def fork(self, type: Address, source: str, id: str, version: int, changes: Mapping[int, Any]) -> Fork:
         """Make the order that forks an instance; raises `CommandInvalid` when a change can't be JSON."""
-        name = type_name(type)
-        stream_name(name, id)
-        stream_name(name, source)
+        _checked(type, source)
         encoded = {at: Raw(encode(fields)) if not isinstance(fields, Raw) else fields for at, fields in changes.items()}
-        return Fork(type=name, id=id, source=source, version=version, changes=encoded)
+        return Fork(type=_checked(type, id), id=id, source=source, version=version, changes=encoded)
 
     def delete(self, type: Address, id: str) -> Delete:
         """Make the order that deletes an instance."""
-        name = type_name(type)
-        stream_name(name, id)
-        return Delete(type=name, id=id, command_id=self._new_id())
+        return Delete(type=_checked(type, id), id=id, command_id=self._new_id())
 
     def signature(self, type: Address, kind: str, name: str) -> Signature | None:
         """Find a handler's types, where a class is given; raises `CommandInvalid` for an unknown one."""
@@ -238,6 +224,13 @@ def _reuse(reuse: str) -> Reuse:
     except ValueError:
         known = ", ".join(Reuse)
         raise CommandInvalid(f"reuse must be one of {known}; it is {reuse!r}", "InvalidInput") from None
+
+
+def _checked(type: Address, id: str) -> str:
+    """Give a type's name, for an id that may be one; raises `InvalidId`."""
+    name = type_name(type)
+    stream_name(name, id)
+    return name
 
 
 def type_name(type: Address) -> str:
