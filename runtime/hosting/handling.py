@@ -18,17 +18,15 @@ from actors.definition import ActorType
 from actors.entity import Entity
 from actors.handling import Handling
 from actors.journal import Caller, CommandBegan, CommandReceived
-from actors.ledger import Ledger
 from actors.turn import LocalCall, Outcome, Turn
-from eventstore import Commit, InboxMark, LoadedStream, OutboxMessage
+from eventstore import Commit, InboxMark, LoadedStream
 from eventstore import Execution as ExecutionRow
-from runtime.hosting.called import Called
 from runtime.hosting.calls import answer_message, denial, mark_of, outcome_of, outcome_of_command, wanted_before
 from runtime.hosting.entity import EntityBehaviour
 from runtime.hosting.ground import Ground, answers, fingerprint, refusal, storable
 from runtime.hosting.item import Item, LocalDone, Step, TimerDue
+from runtime.hosting.journaled import Journaled
 from runtime.hosting.replies import ACCEPTED, conflict, reply_for, stuck
-from runtime.hosting.workflow import WorkflowBehaviour
 from runtime.messages import (
     Ask,
     ChildOutcome,
@@ -53,21 +51,13 @@ def is_acceptance(mark: InboxMark) -> bool:
     return mark.reply == _ACCEPTED
 
 
-class _Untold(Called):
-    """Answers nobody: who gave an actor a command is told by `Flow`, also when it was taken long ago."""
-
-    def answers(self, turn: Turn, ledger: Ledger, correlation_id: str | None) -> list[OutboxMessage]:  # noqa: ARG002
-        return []
-
-
-class Flow(WorkflowBehaviour):
+class Flow(Journaled):
     """What is under way in an actor: turns become steps as a workflow's do."""
 
     def __init__(self, ground: Ground, kind: ActorType, stream: str, entity: Entity) -> None:
         super().__init__(ground, cast("Any", kind), stream)
-        self._execution.dispose()
-        self._execution = self.handling = entity.carried_out()
-        self._called = _Untold(ground, stream)
+        self.execution.dispose()
+        self.execution = self.handling = entity.carried_out()
         self.correlations: dict[str, str | None] = {}  # of the commands that are under way or wait
         self._accepting: str | None = None
 
@@ -79,43 +69,43 @@ class Flow(WorkflowBehaviour):
 
     def loaded(self, loaded: LoadedStream, *, was_stuck: bool) -> None:
         """Hear what the entity was made from. What is listed as stuck may not be so by its journal: then the row is written."""
-        self._marks = {}
-        self._started_at = loaded.events[0].recorded_at if loaded.events else None
+        self.started_at = loaded.events[0].recorded_at if loaded.events else None
         is_listed = not was_stuck and (loaded.events or loaded.snapshot is not None)
-        self._row = (self._status(), self.waits_for_memory) if is_listed else None
+        self.row = (self._status(), self.waits_for_memory) if is_listed else None
         for event in loaded.events if self.handling.pending else ():
             if event.type == CommandReceived.__name__:
                 self.correlations[decode_any(event.data)["id"]] = event.correlation_id
 
     def wake(self) -> Step:
         """Go on with what was loaded."""
-        handling, now = self.handling, self._ground.clock.now()
+        handling, now = self.handling, self.ground.clock.now()
         turn = handling.stick() if handling.broken is not None else handling.wake(now.timestamp())
-        step = self._step(turn, now)
+        step = self.step(turn, now)
         step.local_calls = handling.pending_local_calls()
         return step
 
     def accept(self, message: Send) -> Step:
         """Record a command, and carry out what can be of it."""
-        now, handling = self._ground.clock.now(), self.handling
+        now, handling = self.ground.clock.now(), self.handling
         self._accepting = message.command_id
         self.correlations[message.command_id] = message.correlation_id or message.command_id
         turn = handling.command(
             message.command_id, message.name, message.input, now.timestamp(), message.caller, told=message.told
         )
-        step = self._step(turn, now, message.command_id)
+        step = self.step(turn, now, message.command_id)
         self._accepting = None
         if step.commit is not None:
             step.commit.inbox.insert(0, mark_of(message, ACCEPTED))
             if message.caller is not None and message.told:
-                step.commit.outbox.append(answer_message(message, message.caller, Outcome(), self._ground.partitions))
+                step.commit.outbox.append(answer_message(message, message.caller, Outcome(), self.ground.partitions))
         return step
 
-    def _commit(self, turn: Turn, now: Any, causation_id: str | None) -> Commit:
+    def commit(self, turn: Turn, now: Any, causation_id: str | None) -> Commit:
+        """Make the commit of a turn, with the marks of the commands that it ends, and with what tells their givers."""
         handling = self.handling
         first = self._accepting or (handling.answered[0][0].id if handling.answered else handling.current)
-        self._correlation_id = flow = self.correlations.get(str(first), self._correlation_id)
-        commit = super()._commit(turn, now, causation_id)
+        self.correlation_id = flow = self.correlations.get(str(first), self.correlation_id)
+        commit = super().commit(turn, now, causation_id)
         for event in commit.events if handling.answered else ():  # the turn may have gone on with other commands
             if event.type == CommandBegan.__name__:
                 flow = self.correlations.get(decode_any(event.data)["id"], flow)
@@ -124,27 +114,28 @@ class Flow(WorkflowBehaviour):
         for received, outcome in answered:
             reply = encode_message(reply_for(outcome))
             commit.inbox.append(InboxMark(done_key(received.id), fingerprint(received.name, received.input), reply))
-            flow = self.correlations.pop(received.id, self._correlation_id)
+            flow = self.correlations.pop(received.id, self.correlation_id)
             if received.caller is not None and not received.told:
-                partitions = self._ground.partitions
+                partitions = self.ground.partitions
                 commit.outbox.append(outcome_of_command(self.stream, received.caller, outcome, partitions, flow))
         return commit
 
     def _status(self) -> str:
         return "stuck" if self.handling.ledger.stuck else "active"
 
-    def _listing(self, turn: Turn, now: Any) -> ExecutionRow | None:
+    def listing(self, turn: Turn, now: Any) -> ExecutionRow | None:
+        """Give the listing's row when it changed."""
         row = (self._status(), self.waits_for_memory)
-        if row == self._row:
+        if row == self.row:
             return None
-        self._row = row
+        self.row = row
         error = None if turn.stuck is None else storable(f"{turn.stuck.type}: {turn.stuck.message}")
-        started_at = self._started_at or now
-        return ExecutionRow(row[0], started_at, now, row[1], error=error, correlation_id=self._correlation_id)
+        started_at = self.started_at or now
+        return ExecutionRow(row[0], started_at, now, row[1], error=error, correlation_id=self.correlation_id)
 
     def was_listed(self) -> None:
         """Hear that the actor's row was written by others, as active."""
-        self._row = ("active", False)
+        self.row = ("active", False)
 
 
 class HandlingBehaviour(EntityBehaviour):
@@ -200,10 +191,10 @@ class HandlingBehaviour(EntityBehaviour):
             return super().handle(item)
         match content:
             case TaskOutcome() | ChildOutcome() | CommandOutcome() | TimerDue():
-                return self._kept(self._late(content, flow.handle(item)))
+                return self._kept(self._late(content, flow.hear(content)))
             case LocalDone():
                 is_wanted = flow.handling.broken is not None or content.call.task in flow.handling.program.local_calls
-                return self._kept(flow.handle(item)) if is_wanted else Step()
+                return self._kept(flow.hear(content)) if is_wanted else Step()
             case Ask() if flow.handling.broken is not None:
                 return Step(replies=answers(item, stuck(self.stream, flow.handling.broken, "the command under way")))
             case _:

@@ -231,7 +231,7 @@ STOPPED_IN_MEMORY_ONLY = Mutant(
     "a child that its parent does not want any more hears of it, also when the parent's node dies",
     [
         Edit(
-            "runtime/hosting/workflow.py",
+            "runtime/hosting/journaled.py",
             "            commit.outbox_redeliver.append(Redelivery(message.id, now, message.body))\n            step.later",
             "            step.later",
         )

@@ -1,0 +1,104 @@
+"""How a workflow instance takes a start: it begins, or is there already, or has ended and begins again."""
+
+from __future__ import annotations
+
+from msgspec import Raw
+
+from actors import InvalidInput
+from actors.codec import canonical
+from actors.journal import Caller, ErrorInfo, RunStarted, Stop
+from actors.turn import Outcome
+from runtime.hosting.former_runs import start_id, start_marks
+from runtime.hosting.ground import answers, fingerprint, refusal
+from runtime.hosting.instance import WorkflowInstance
+from runtime.hosting.item import Item, Step
+from runtime.hosting.replies import conflict, ended
+from runtime.messages import Reply, ReplyWhen, Reuse, Start, Status, error_reply
+
+
+def start(instance: WorkflowInstance, item: Item, message: Start) -> Step:
+    """Take a start."""
+    if (started := instance.execution.ledger.start) is None:
+        return _create(instance, item, message)
+    if message.caller is not None:
+        return _called_again(instance, message, message.caller, started)
+    is_first = message.command_id is not None and message.command_id == started.command_id
+    if message.reuse is not Reuse.ATTACH and instance.finished and not is_first:
+        return _reuse(instance, item, message, started)
+    if canonical(started.input) != canonical(message.input):
+        return refusal(item, conflict(f"{instance.stream} was started with other input"))
+    return _started(instance, item, message, Step(), created=is_first)
+
+
+def _create(instance: WorkflowInstance, item: Item, message: Start) -> Step:
+    try:
+        instance.kind.run_signature.decode(message.input)
+    except InvalidInput as error:
+        if message.caller is None:  # another workflow is not to blame for code that differs here: stuck it will be
+            return refusal(item, error_reply(Status.INVALID, error))
+    now = instance.ground.clock.now()
+    instance.correlation_id = message.correlation_id or message.command_id or instance.stream
+    instance.started_at, instance.row = now, None
+    turn = instance.execution.start(
+        message.input,
+        message.command_id,
+        now.timestamp(),
+        message.caller,
+        message.stop,
+        attributes=message.attributes,
+        memo=message.memo,
+        timeout=message.timeout,
+    )
+    return _started(instance, item, message, instance.step(turn, now, message.command_id), created=True)
+
+
+def _started(instance: WorkflowInstance, item: Item, message: Start, step: Step, *, created: bool) -> Step:
+    """Answer a start, now or when the run has ended."""
+    if message.reply_when is ReplyWhen.COMPLETED:
+        instance.answer_result(item, step)
+    else:
+        reply = Reply(Status.OK, Raw(b'{"created":true}' if created else b'{"created":false}'))
+        step.replies += answers(item, reply)
+    return step
+
+
+def _reuse(instance: WorkflowInstance, item: Item, message: Start, started: RunStarted) -> Step:
+    """Start an instance again that has ended, or refuse to. A start that was heard before does neither."""
+    if message.command_id is None:
+        note = "a start with `reuse` needs a command_id, for else its repetition would be another start"
+        return refusal(item, Reply(Status.INVALID, error=ErrorInfo("InvalidInput", note)))
+    if (mark := instance.marks.get(start_id(message.command_id))) is not None:
+        if mark.digest != fingerprint("", message.input):
+            return refusal(item, conflict(f"command id {message.command_id} was used to start {instance.stream}"))
+        return _started(instance, item, message, Step(), created=True)
+    if not item.looked:
+        return Step(look=True)
+    outcome = instance.execution.outcome
+    if message.reuse is Reuse.REFUSE and outcome is not None:
+        return refusal(item, ended(instance.stream, outcome, "and is not started again"))
+    if started.caller is not None:
+        return refusal(
+            item, conflict(f"{instance.stream} is the child of {started.caller.stream}, for which it has ended")
+        )
+    step = _create(instance, item, message)
+    if step.commit is not None:
+        step.commit.inbox += start_marks(started, message.command_id, message.input)
+    return step
+
+
+def _called_again(instance: WorkflowInstance, message: Start, caller: Caller, started: RunStarted) -> Step:
+    """Answer a workflow that asks for this instance as its child, and finds it there."""
+    outcome = instance.execution.outcome
+    if caller != started.caller or canonical(started.input) != canonical(message.input):
+        note = f"{instance.stream} was started by somebody else; a child's id is its own: take another one"
+        outcome = Outcome(error=ErrorInfo("Conflict", note))
+    if outcome is None:  # the journal knows whom to tell
+        return Step() if message.stop is None else _stop(instance, message.stop, caller)
+    commit = instance.no_events()
+    commit.outbox = [instance.told(caller, outcome, message.correlation_id)]
+    return Step(commit)
+
+
+def _stop(instance: WorkflowInstance, stop: Stop, caller: Caller) -> Step:
+    now = instance.ground.clock.now()
+    return instance.step(instance.execution.stop(stop, caller.key, now.timestamp()), now, caller.key)
