@@ -14,14 +14,14 @@ from actors.names import stream_name
 from actors.operation import ChildCall
 
 if TYPE_CHECKING:
-    from actors.program import Program
+    from actors.requests import Requests
     from actors.workflow import Workflow
 
 _NOT_AWAITED = "its parent does not wait for it any more"
 
 
 def start_child(
-    program: Program,
+    program: Requests,
     workflow: type[Workflow] | str,
     id: str,
     args: tuple[Any, ...],
@@ -43,7 +43,7 @@ def start_child(
 
 
 async def call_child(
-    program: Program,
+    program: Requests,
     workflow: type[Workflow] | str,
     id: str,
     args: tuple[Any, ...],
@@ -72,7 +72,7 @@ class ChildHandle:
 
     __slots__ = ("_operation", "_program")
 
-    def __init__(self, program: Program, operation: ChildCall) -> None:
+    def __init__(self, program: Requests, operation: ChildCall) -> None:
         self._program, self._operation = program, operation
         operation.future.add_done_callback(self._ended)
 
