@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import typer
 
-from runtime.cli.errors import Interrupted, explain
+from runtime.cli.errors import Interrupted, WrongInput, explain
 
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]  # typer brings its own copy of click, or uses click's
-USAGE = 2
+FAILED, USAGE = 1, 2
 INTERRUPTED = 130
 
 
@@ -35,36 +35,32 @@ def build() -> typer.Typer:
         replaying,
         showing,
     )
+    from runtime.cli.shape import Commands, shaped
 
+    panels = {
+        "Try it": (demo, bench),
+        "Run it": (dev, processes, migrating, doctor),
+        "Talk to an instance": (instances, promises),
+        "Look at what is there": (listing, showing, history, follow, exporting),
+        "Debug by replay": (replaying, forking),
+        "Look after": (projection, quarantine),
+    }
     application = typer.Typer(
         name="perdure",
+        cls=Commands,
         help="Durable workflows and actors on Postgres and RabbitMQ.",
+        epilog="`perdure COMMAND --help` tells more of each. Servers are named by PERDURE_DATABASE_URL and PERDURE_BROKER_URL.",
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     application.callback()(_version_option)
-    for module in (
-        demo,
-        bench,
-        dev,
-        processes,
-        migrating,
-        doctor,
-        instances,
-        promises,
-        listing,
-        showing,
-        history,
-        replaying,
-        exporting,
-        follow,
-        projection,
-        forking,
-        quarantine,
-    ):
-        module.register(application)
+    for panel, modules in panels.items():
+        for module in modules:
+            module.register(application)
+            for command in shaped(application):
+                command.rich_help_panel = panel
     return application
 
 
@@ -86,7 +82,7 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         if (sentence := explain(error)) is None:
             raise
-        return _say(sentence, 1)
+        return _say(sentence, USAGE if isinstance(error, WrongInput) else FAILED)
     return status if isinstance(status, int) else 0
 
 

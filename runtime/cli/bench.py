@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runtime.cli.errors import CommandLineError
+from runtime.cli.errors import WrongInput
 from runtime.cli.options import Json
 
 if TYPE_CHECKING:
@@ -36,13 +36,13 @@ def bench(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Measure speed on private servers that wait for the disk: throughput, latency, CPU by process."""
+    """Measure throughput, latency and CPU on private servers. They wait for the disk, as yours do."""
     from runtime.bench.run import Options, run_bench
     from runtime.bench.sizes import FULL, QUICK, USUAL
     from runtime.cli.running import interruptible, run_async
 
     if quick and full:
-        raise CommandLineError("--quick and --full are opposites; give one of them")
+        raise WrongInput("--quick and --full are opposites; give one of them")
     options = Options(
         engines=_engines(engine),
         workloads=_workloads(only),
@@ -60,7 +60,7 @@ def _engines(name: str) -> tuple[Engine, ...]:
     if name == "both":
         return tuple(Engine)
     if name not in list(Engine):
-        raise CommandLineError(f"--engine is {', '.join(Engine)} or both, not {name!r}")
+        raise WrongInput(f"--engine is {', '.join(Engine)} or both, not {name!r}")
     return (Engine(name),)
 
 
@@ -71,7 +71,5 @@ def _workloads(only: str | None) -> tuple[str, ...]:
         return tuple(WORKLOADS)
     wanted = {key.strip().lower() for key in only.split(",")}
     if unknown := wanted - WORKLOADS.keys():
-        raise CommandLineError(
-            f"--only names {', '.join(sorted(unknown)) or 'nothing'}; there are {', '.join(WORKLOADS)}"
-        )
+        raise WrongInput(f"--only names {', '.join(sorted(unknown)) or 'nothing'}; there are {', '.join(WORKLOADS)}")
     return tuple(key for key in WORKLOADS if key in wanted)

@@ -10,7 +10,7 @@ import typer
 
 from runtime.cli.choosing import choice, is_file
 from runtime.cli.connecting import Servers
-from runtime.cli.errors import CommandLineError, explain
+from runtime.cli.errors import CommandLineError, WrongInput, explain
 from runtime.cli.options import address
 from runtime.cli.output import console, print_json
 
@@ -71,7 +71,7 @@ def _check(
     streams = [place for place in places if not is_file(place)]
     chosen = any(value is not None for value in filters)
     if chosen and places:
-        raise CommandLineError(
+        raise WrongInput(
             "--check takes files and instances by name, or chooses from the store with --type and the like; not both"
         )
     if files:

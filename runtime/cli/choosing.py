@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runtime.cli.errors import CommandLineError
+from runtime.cli.errors import CommandLineError, WrongInput
 from runtime.cli.listing import COLOURS, with_store
 from runtime.cli.options import address
 
@@ -43,7 +43,7 @@ def choice(type: str | None, status: str | None, since: str | None, until: str |
     from runtime.debugging.choice import Choice
 
     if status is not None and status not in COLOURS:
-        raise CommandLineError(f"--status is one of {', '.join(COLOURS)}, not {status!r}")
+        raise WrongInput(f"--status is one of {', '.join(COLOURS)}, not {status!r}")
     return Choice(type, status, _time("--since", since), _time("--until", until), sample or 0)
 
 
@@ -81,7 +81,7 @@ def read_history_file(path: Path) -> Instance:
     from runtime.debugging.files import read_file
 
     if path.is_dir():
-        raise CommandLineError(f"{path} is a folder; name one of the files in it")
+        raise WrongInput(f"{path} is a folder; name one of the files in it")
     try:
         return read_file(path)
     except OSError as error:
@@ -95,10 +95,10 @@ def _time(option: str, text: str | None) -> datetime | None:
         try:
             return datetime.now(UTC) - timedelta(seconds=float(age[1]) * _UNITS[age[2]])
         except OverflowError:
-            raise CommandLineError(f"{option} {text}: that is before the year 1") from None
+            raise WrongInput(f"{option} {text}: that is before the year 1") from None
     try:
         return datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError):
-        raise CommandLineError(
+        raise WrongInput(
             f"{option} {text!r} is no time: expected 2026-03-01, 2026-03-01T09:30, or an age such as 90m, 36h, 7d"
         ) from None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from runtime.cli.data_folder import DataFolder, data_folder
-from runtime.cli.errors import CommandLineError
+from runtime.cli.errors import CommandLineError, WrongInput
 
 if TYPE_CHECKING:
     from runtime.settings import Settings
@@ -80,4 +80,4 @@ def app_reference(given: str | None, servers: Servers) -> str:
     folder = servers.folder()
     if folder is not None and (app := folder.description.app):
         return app
-    raise CommandLineError("which application? Name it with --app, for example --app shop:app")
+    raise WrongInput("which application? Name it with --app, for example --app shop:app")

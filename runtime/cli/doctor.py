@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from runtime.cli.connecting import Servers
 from runtime.cli.errors import explain
-from runtime.cli.options import AppOption, BrokerUrl, Data, DatabaseUrl, Json
+from runtime.cli.options import AppOption, Json
 from runtime.cli.output import console, duration, print_json
 from runtime.cli.running import run_async
 
@@ -56,14 +56,11 @@ def register(application: typer.Typer) -> None:
 def doctor(
     app: AppOption = None,
     json: Json = False,
-    database_url: DatabaseUrl = None,
-    broker_url: BrokerUrl = None,
-    data: Data = None,
+    servers: Servers = Servers(),
 ) -> None:
     """Check servers, schema, queues and leases, and say what to do. Status 1 when something is wrong."""
     from runtime.cli.loading import load_app
 
-    servers = Servers(database_url, broker_url, data)
     loaded = None if app is None else load_app(app)
 
     async def main() -> bool:

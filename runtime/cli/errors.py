@@ -9,6 +9,10 @@ class CommandLineError(Exception):
     """What was asked on the command line can't be done; the message says why and what to do."""
 
 
+class WrongInput(CommandLineError):
+    """What was given is wrong as it stands, whatever the servers would say to it: status 2, as for an unknown option."""
+
+
 class Interrupted(Exception):
     """Somebody wants the command to end at once."""
 

@@ -10,9 +10,9 @@ import typer
 
 from runtime.cli.choosing import Sample, Since, StatusOption, TypeOption, Until, choice, is_file, read_subject
 from runtime.cli.connecting import Servers
-from runtime.cli.errors import CommandLineError
+from runtime.cli.errors import CommandLineError, WrongInput
 from runtime.cli.listing import with_store
-from runtime.cli.options import BrokerUrl, Data, DatabaseUrl, address
+from runtime.cli.options import address
 from runtime.cli.output import console
 
 if TYPE_CHECKING:
@@ -40,28 +40,23 @@ def export(
     since: Since = None,
     until: Until = None,
     sample: Sample = None,
-    database_url: DatabaseUrl = None,
-    broker_url: BrokerUrl = None,
-    data: Data = None,
+    servers: Servers = Servers(),
 ) -> None:
-    """Write the whole history of an instance to a file, or of many to a folder.
+    """Write whole histories to files: of one instance, or of many.
 
-    A file is JSON Lines: a header, then an event a line. `events`, `show` and `replay` take it in place of TYPE/ID,
+    One goes to a file, many go to a folder. A file is JSON Lines: a header, then an event a line. `events`, `show` and `replay` take it in place of TYPE/ID,
     with no server. It holds what the instance was told and answered: treat it like the database.
     """
-    servers = Servers(database_url, broker_url, data)
     chosen = choice(type, status, since, until, sample)
     if target is None:
         if output is None:
-            raise CommandLineError("export what? Name an instance, TYPE/ID; or a folder with -o for many of them")
+            raise WrongInput("export what? Name an instance, TYPE/ID; or a folder with -o for many of them")
         _export_many(servers, chosen, output)
         return
     if any(option is not None for option in (type, status, since, until, sample)):
-        raise CommandLineError(
-            "name an instance, or choose many with --type, --status, --since, --until, --sample; not both"
-        )
+        raise WrongInput("name an instance, or choose many with --type, --status, --since, --until, --sample; not both")
     if is_file(target):
-        raise CommandLineError(f"{target} is a file; name an instance of the store: TYPE/ID")
+        raise WrongInput(f"{target} is a file; name an instance of the store: TYPE/ID")
     _export_one(servers, target, output)
 
 
@@ -87,7 +82,7 @@ def _export_many(servers: Servers, chosen: Choice, folder: Path) -> None:
     from runtime.debugging.files import file_of, write_file
 
     if folder.exists() and not folder.is_dir():
-        raise CommandLineError(f"{folder} is a file; name a folder for many instances")
+        raise WrongInput(f"{folder} is a file; name a folder for many instances")
 
     async def work(store: EventStore) -> tuple[int, int]:
         files = events = 0

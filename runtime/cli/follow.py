@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runtime.cli.connecting import Servers
-from runtime.cli.errors import CommandLineError
-from runtime.cli.options import BrokerUrl, Data, DatabaseUrl, Json, address
+from runtime.cli.errors import WrongInput
+from runtime.cli.options import Json, address
 from runtime.cli.output import console, local_time
 from runtime.cli.running import announce, serve
 
 if TYPE_CHECKING:
-    from eventstore import EventStore, Position, RecordedEvent, Selection, StoreUnavailable
+    from eventstore import Position, RecordedEvent, Selection, StoreUnavailable
 
 
 def register(application: typer.Typer) -> None:
@@ -41,21 +41,24 @@ def follow(
         ),
     ] = None,
     json: Json = False,
-    database_url: DatabaseUrl = None,
-    broker_url: BrokerUrl = None,
-    data: Data = None,
+    servers: Servers = Servers(),
 ) -> None:
-    """Print events as they are recorded, until Ctrl-C. With --json a line each, as on the exchange `perdure.events`."""
-    from eventstore import Subscription
+    """Print events as they are recorded, until Ctrl-C. With --json a line each, as on the exchange `perdure.events`.
+
+    For example `perdure follow Order --event RunFailed`, or `perdure follow Order/1 --from-start`. When it ends it says how to go
+    on from there.
+    """
+    from eventstore import Position, Subscription
     from runtime.assembly import open_store
 
     if from_start and after is not None:
-        raise CommandLineError("either --from-start or --after")
+        raise WrongInput("either --from-start or --after")
     selection = _selection(targets or [], event or [])
+    behind = Position() if from_start else None if after is None else _position(after)
 
     async def work(stop: asyncio.Event) -> None:
-        async with Servers(database_url, broker_url, data).opened() as settings, open_store(settings) as store:
-            position = await _position(store, from_start=from_start, after=after)
+        async with servers.opened() as settings, open_store(settings) as store:
+            position = Position.at(await store.heads()) if behind is None else behind
             partitions = _partitions(selection, store.partitions)
             async with Subscription(
                 store, after=position, partitions=partitions, selection=selection, on_trouble=_tell
@@ -63,9 +66,13 @@ def follow(
                 stopping = asyncio.create_task(stop.wait())
                 stopping.add_done_callback(lambda _: batches.close())
                 announce("READY=1")
+                if not json and behind is None:
+                    _say("events from now on, until Ctrl-C; those of before with --from-start")
                 async for batch in batches:
                     _print(batch.events, json=json)
                 stopping.cancel()
+                if not json:
+                    _say(f"go on from here with --after '{batches.position.to_json().decode()}'")
 
     serve(work)
 
@@ -77,7 +84,7 @@ def _selection(targets: list[str], events: list[str]) -> Selection:
     for stream in streams:
         address(stream)
     if streams and len(streams) < len(targets):
-        raise CommandLineError("either types or instances (TYPE/ID), not both; run the command twice")
+        raise WrongInput("either types or instances (TYPE/ID), not both; run the command twice")
     types = () if streams else tuple(targets)
     return Selection(types=types, events=tuple(events), streams=tuple(streams))
 
@@ -88,12 +95,13 @@ def _partitions(selection: Selection, partitions: int) -> list[int] | None:
     return [partition_of(stream, partitions) for stream in selection.streams] or None
 
 
-async def _position(store: EventStore, *, from_start: bool, after: str | None) -> Position:
-    from eventstore import Position
+def _position(after: str) -> Position:
+    from eventstore import Position, StoreError
 
-    if after is not None:
+    try:
         return Position.from_json(after)
-    return Position() if from_start else Position.at(await store.heads())
+    except StoreError as error:
+        raise WrongInput(f"--after: {error}") from None
 
 
 def _print(events: list[RecordedEvent], *, json: bool) -> None:
@@ -113,4 +121,8 @@ def _print(events: list[RecordedEvent], *, json: bool) -> None:
 
 
 def _tell(error: StoreUnavailable) -> None:
-    console(stderr=True).print(f"perdure: {error}; trying again")
+    _say(f"{error}; trying again")
+
+
+def _say(sentence: str) -> None:
+    console(stderr=True).print(f"perdure: {sentence}", soft_wrap=True)

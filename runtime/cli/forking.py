@@ -8,10 +8,10 @@ import typer
 
 from runtime.cli.choosing import is_file, read_subject
 from runtime.cli.connecting import Servers
-from runtime.cli.errors import CommandLineError
+from runtime.cli.errors import CommandLineError, WrongInput
 from runtime.cli.input import read_json
 from runtime.cli.instances import with_client
-from runtime.cli.options import BrokerUrl, Data, DatabaseUrl, Json, Target, Timeout, address
+from runtime.cli.options import Json, Target, Timeout, address
 from runtime.cli.output import console, print_json
 
 if TYPE_CHECKING:
@@ -43,11 +43,11 @@ def fork(
     ] = None,
     timeout: Timeout = 30.0,
     json: Json = False,
-    database_url: DatabaseUrl = None,
-    broker_url: BrokerUrl = None,
-    data: Data = None,
+    servers: Servers = Servers(),
 ) -> None:
-    """Make a new instance out of another one's events up to a version; it lives on from there.
+    """Make a new instance that begins with events of another one.
+
+    It has the other one's events up to a version, and lives on from there.
 
     What would have been, if? For example, if the task of version 6 had given something else:
     `perdure fork Order/1 --id what-if --change '6={"result": "declined"}'`. `perdure events` shows each event's fields.
@@ -57,9 +57,8 @@ def fork(
     """
     type_, source = _original(target)
     changes = dict(_change(text) for text in change or [])
-    servers = Servers(database_url, broker_url, data)
     if id == source:
-        raise CommandLineError(f"--id {id} is the original itself; take another id")
+        raise WrongInput(f"--id {id} is the original itself; take another id")
     version = at if at is not None else max(changes) if changes else read_subject(servers, target).newest
 
     async def work(client: Client) -> Any:
@@ -82,15 +81,12 @@ def rerun(
         typer.Option("--id", metavar="NEW", help="The new instance's id; default: ID-2, or the next that is free."),
     ] = None,
     json: Json = False,
-    database_url: DatabaseUrl = None,
-    broker_url: BrokerUrl = None,
-    data: Data = None,
+    servers: Servers = Servers(),
 ) -> None:
-    """Start a workflow again as a new instance, with the input that this one was started with."""
+    """Start a new workflow with the input of another one."""
     from actors.journal import RunStarted, decode_event
 
     type_, source = _original(target)
-    servers = Servers(database_url, broker_url, data)
     first = read_subject(servers, target).events[0]
     started = decode_event(first.type, first.data)
     if not isinstance(started, RunStarted):
@@ -111,14 +107,14 @@ def rerun(
 
 def _original(target: str) -> tuple[str, str]:
     if is_file(target):
-        raise CommandLineError(f"{target} is a file, and the new instance lives in a store: name the original, TYPE/ID")
+        raise WrongInput(f"{target} is a file, and the new instance lives in a store: name the original, TYPE/ID")
     return address(target)
 
 
 def _change(text: str) -> tuple[int, Any]:
     version, equals, value = text.partition("=")
     if not equals or not version.strip().isdigit() or int(version) < 1:
-        raise CommandLineError(f"--change {text!r}: expected VERSION=JSON, for example 6='{{\"result\": 5}}'")
+        raise WrongInput(f"--change {text!r}: expected VERSION=JSON, for example 6='{{\"result\": 5}}'")
     return int(version), read_json(f"--change {version}", value)
 
 

@@ -8,7 +8,7 @@ import typer
 
 from runtime.cli.choosing import Subject, read_subject
 from runtime.cli.connecting import Servers
-from runtime.cli.options import BrokerUrl, Data, DatabaseUrl, Json
+from runtime.cli.options import Json
 from runtime.cli.output import json_text, local_time, print_json, print_table
 
 
@@ -22,16 +22,14 @@ def events(
     after: Annotated[int, typer.Option(min=0, help="Only events after this version.")] = 0,
     upto: Annotated[int | None, typer.Option(min=1, help="Only events up to this version.")] = None,
     json: Json = False,
-    database_url: DatabaseUrl = None,
-    broker_url: BrokerUrl = None,
-    data: Data = None,
+    servers: Servers = Servers(),
 ) -> None:
     """Print an instance's events as they were recorded."""
     from rich.table import Table
 
     from runtime.cli import journal
 
-    recorded = read_subject(Servers(database_url, broker_url, data), target).events
+    recorded = read_subject(servers, target).events
     chosen = [event for event in recorded if after < event.version <= (upto or recorded[-1].version)]
     if json:
         for event in chosen:

@@ -6,27 +6,27 @@ from typing import Any
 
 from msgspec import Raw
 
-from runtime.cli.errors import CommandLineError
+from runtime.cli.errors import WrongInput
 
 
 def read_input(text: str | None, option: str = "--input") -> Raw:
     """Read `--input`, or another option of its sort: JSON, @FILE, or - for the standard input. The JSON goes on as it stands, so no digit is lost.
 
     Raises:
-        CommandLineError: it can't be read, is not JSON, or is neither an object nor a list.
+        WrongInput: it can't be read, is not JSON, or is neither an object nor a list.
     """
     if text is None:
         return Raw(b"{}")
     raw, value = _read(text, option)
     if not isinstance(value, dict | list):
-        raise CommandLineError(
+        raise WrongInput(
             f'{option} must be an object of arguments by name, for example {{"amount": 10}}; it is {_what(value)}'
         )
     return raw
 
 
 def read_value(text: str, what: str = "the value") -> Raw:
-    """Read any JSON value, likewise; raises `CommandLineError`."""
+    """Read any JSON value, likewise; raises `WrongInput`."""
     return _read(text, what)[0]
 
 
@@ -39,11 +39,11 @@ def _read(text: str, option: str) -> tuple[Raw, Any]:
         check(data)
         return Raw(data), decode_any(data)
     except PayloadRefused as error:
-        raise CommandLineError(f"{option} can't be taken: {error}{_hint(text)}") from None
+        raise WrongInput(f"{option} can't be taken: {error}{_hint(text)}") from None
 
 
 def read_json(what: str, text: str) -> Raw:
-    """Read any JSON out of an option's value; raises `CommandLineError` that names it."""
+    """Read any JSON out of an option's value; raises `WrongInput` that names it."""
     from actors.codec import check, decode_any
     from actors.errors import PayloadRefused
 
@@ -52,7 +52,7 @@ def read_json(what: str, text: str) -> Raw:
         check(data)
         decode_any(data)
     except PayloadRefused as error:
-        raise CommandLineError(f"{what} can't be taken: {error}; it must be JSON, quoted for the shell") from None
+        raise WrongInput(f"{what} can't be taken: {error}; it must be JSON, quoted for the shell") from None
     return Raw(data)
 
 
@@ -64,7 +64,7 @@ def _data(text: str, option: str) -> bytes:
     try:
         return Path(text[1:]).read_bytes()
     except OSError as error:
-        raise CommandLineError(f"{option} {text}: {error.strerror or error}") from None
+        raise WrongInput(f"{option} {text}: {error.strerror or error}") from None
 
 
 def _hint(text: str) -> str:

@@ -9,12 +9,13 @@ import msgspec
 import typer
 
 from runtime.cli.connecting import Servers
-from runtime.cli.due import due_time
-from runtime.cli.errors import CommandLineError
+from runtime.cli.due import due_time, seconds
+from runtime.cli.errors import WrongInput
 from runtime.cli.input import read_input
-from runtime.cli.options import BrokerUrl, CommandId, Data, DatabaseUrl, InputOption, Json, Target, Timeout, address
+from runtime.cli.options import CommandId, InputOption, Json, Target, Timeout, address
 from runtime.cli.output import console, plain, print_json
 from runtime.cli.running import run_async
+from runtime.messages import Reuse
 
 if TYPE_CHECKING:
     from actors import RunFailed
@@ -42,25 +43,39 @@ def start(
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="A search attribute for `list --where`. Repeatable.")
     ] = None,
     memo: Annotated[str | None, typer.Option(help="A note for people, text or JSON; `show` prints it.")] = None,
-    timeout: ResultTimeout = 30.0,
+    run_timeout: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="End it so long after its start, such as 90s, 5m, 1h30m, 2d; else its class's."
+        ),
+    ] = None,
+    reuse: Annotated[
+        Reuse, typer.Option(help="If it has ended: attach to it and its result, refuse, or restart it with this input.")
+    ] = Reuse.ATTACH,
+    timeout: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", min=0, help="With --wait: how long to wait for the end; 0: until it comes."),
+    ] = 30.0,
     command_id: CommandId = None,
     json: Json = False,
-    database_url: DatabaseUrl = None,
-    broker_url: BrokerUrl = None,
-    data: Data = None,
+    servers: Servers = Servers(),
 ) -> None:
-    """Start a workflow. Its id is the idempotency key: starting it again with the same input changes nothing."""
+    """Start a workflow. Its id is the idempotency key: starting it again with the same input changes nothing.
+
+    For example `perdure start Order/1 --input '{"customer": "ada", "cents": 4200}' --run-timeout 30d --wait`.
+    """
     type_, id_ = address(target)
     arguments = read_input(input)
-
-    attributes, note = _attributes(attribute or []), None if memo is None else _json_or_text(memo)
+    options: Any = {
+        "search_attributes": _attributes(attribute or []),
+        "memo": None if memo is None else _json_or_text(memo),
+        "run_timeout": None if run_timeout is None else seconds("--run-timeout", run_timeout),
+        "reuse": reuse,
+    }
 
     async def work(client: Client) -> Any:
-        return await client.start(
-            type_, id_, input=arguments, command_id=command_id, search_attributes=attributes, memo=note
-        )
+        return await client.start(type_, id_, input=arguments, command_id=command_id, **options)
 
-    servers = Servers(database_url, broker_url, data)
     created = with_client(servers, work)
     if wait:
         _print_result(servers, target, timeout, json=json)
@@ -79,11 +94,15 @@ def _json_or_text(text: str) -> Any:
 
 def _attributes(texts: list[str]) -> dict[str, Any]:
     from runtime.conditions import checked_value
+    from runtime.errors import CommandInvalid
 
     pairs = [text.partition("=") for text in texts]
     if odd := [name for name, sign, _ in pairs if not sign]:
-        raise CommandLineError(f"--attribute is NAME=VALUE, such as customer=ACME, not {odd[0]!r}")
-    return {name: checked_value(name, value) for name, _, value in pairs}
+        raise WrongInput(f"--attribute is NAME=VALUE, such as customer=ACME, not {odd[0]!r}")
+    try:
+        return {name: checked_value(name, value) for name, _, value in pairs}
+    except CommandInvalid as error:
+        raise WrongInput(f"--attribute: {error}") from None
 
 
 def send(
@@ -109,16 +128,14 @@ def send(
     timeout: Timeout = 30.0,
     command_id: CommandId = None,
     json: Json = False,
-    database_url: DatabaseUrl = None,
-    broker_url: BrokerUrl = None,
-    data: Data = None,
+    servers: Servers = Servers(),
 ) -> None:
     """Send a command, and print what it answers."""
     type_, id_ = address(target)
     arguments, run = read_input(input), None if start is None else read_input(start, "--start")
     later = None if after is None and at is None else due_time(after, at)
     if sum((no_wait, accepted, start is not None, later is not None)) > 1:
-        raise CommandLineError("--no-wait, --accepted, --start, and --after or --at exclude each other")
+        raise WrongInput("--no-wait, --accepted, --start, and --after or --at exclude each other")
 
     async def publish(client: Client) -> None:
         await client.send(type_, id_, command, input=arguments, command_id=command_id)
@@ -136,7 +153,6 @@ def send(
             return await client.start_and_call(type_, id_, run, command, **what)
         return await client.call(type_, id_, command, **what)
 
-    servers = Servers(database_url, broker_url, data)
     if no_wait or accepted or later is not None:
         with_client(servers, publish if no_wait else submit)
         if not json:
@@ -151,9 +167,7 @@ def query(
     input: InputOption = None,
     timeout: Timeout = 30.0,
     json: Json = False,
-    database_url: DatabaseUrl = None,
-    broker_url: BrokerUrl = None,
-    data: Data = None,
+    servers: Servers = Servers(),
 ) -> None:
     """Ask an instance, and print what it answers. A query changes nothing."""
     type_, id_ = address(target)
@@ -162,20 +176,18 @@ def query(
     async def work(client: Client) -> Any:
         return await client.query(type_, id_, name, input=arguments, timeout=timeout)
 
-    _print_value(with_client(Servers(database_url, broker_url, data), work), json=json)
+    _print_value(with_client(servers, work), json=json)
 
 
 def result(
     target: Target,
     timeout: ResultTimeout = FOREVER,
     json: Json = False,
-    database_url: DatabaseUrl = None,
-    broker_url: BrokerUrl = None,
-    data: Data = None,
+    servers: Servers = Servers(),
 ) -> None:
     """Wait for a workflow's end and print its result. Status 1 when it failed."""
     address(target)
-    _print_result(Servers(database_url, broker_url, data), target, timeout, json=json)
+    _print_result(servers, target, timeout, json=json)
 
 
 def cancel(
@@ -184,9 +196,7 @@ def cancel(
     timeout: Timeout = 30.0,
     command_id: CommandId = None,
     json: Json = False,
-    database_url: DatabaseUrl = None,
-    broker_url: BrokerUrl = None,
-    data: Data = None,
+    servers: Servers = Servers(),
 ) -> None:
     """Ask a workflow to cancel: its code hears of it and cleans up. `result` tells how it ended."""
     type_, id_ = address(target)
@@ -194,7 +204,7 @@ def cancel(
     async def work(client: Client) -> bool:
         return await client.cancel(type_, id_, reason, command_id=command_id, timeout=timeout)
 
-    requested = with_client(Servers(database_url, broker_url, data), work)
+    requested = with_client(servers, work)
     if json:
         print_json({"stream": target, "requested": requested})
     else:
@@ -208,17 +218,15 @@ def terminate(
     timeout: Timeout = 30.0,
     command_id: CommandId = None,
     json: Json = False,
-    database_url: DatabaseUrl = None,
-    broker_url: BrokerUrl = None,
-    data: Data = None,
+    servers: Servers = Servers(),
 ) -> None:
-    """End a workflow at once, without running its code; also a stuck one. Its history says so."""
+    """End a workflow at once, without running its code. Also one that is stuck; its history says so."""
     type_, id_ = address(target)
 
     async def work(client: Client) -> bool:
         return await client.terminate(type_, id_, reason, tree=tree, command_id=command_id, timeout=timeout)
 
-    terminated = with_client(Servers(database_url, broker_url, data), work)
+    terminated = with_client(servers, work)
     if json:
         print_json({"stream": target, "terminated": terminated})
     else:
@@ -230,21 +238,17 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask: its history is lost.")] = False,
     timeout: Timeout = 30.0,
     json: Json = False,
-    database_url: DatabaseUrl = None,
-    broker_url: BrokerUrl = None,
-    data: Data = None,
+    servers: Servers = Servers(),
 ) -> None:
-    """Delete an actor, or a workflow that has ended, with all of its history."""
+    """Delete an instance with all of its history. A workflow must have ended before; `retention` in its class does it by itself."""
     type_, id_ = address(target)
     if not yes:
-        raise CommandLineError(
-            f"{target} would be gone for good with its history (`perdure export` keeps it); say --yes"
-        )
+        raise WrongInput(f"{target} would be gone for good with its history (`perdure export` keeps it); say --yes")
 
     async def work(client: Client) -> None:
         await client.delete(type_, id_, timeout=timeout)
 
-    with_client(Servers(database_url, broker_url, data), work)
+    with_client(servers, work)
     if json:
         print_json({"stream": target, "deleted": True})
     else:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runtime.cli.connecting import Servers
-from runtime.cli.errors import CommandLineError
-from runtime.cli.options import BrokerUrl, Data, DatabaseUrl, Json
+from runtime.cli.errors import WrongInput
+from runtime.cli.options import Json
 from runtime.cli.output import console, duration, json_text, local_time, print_json, print_table
 from runtime.cli.running import run_async
 
@@ -43,23 +43,25 @@ def list_(
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 50,
     json: Json = False,
-    database_url: DatabaseUrl = None,
-    broker_url: BrokerUrl = None,
-    data: Data = None,
+    servers: Servers = Servers(),
 ) -> None:
     """List instances, newest first."""
     if status is not None and status not in COLOURS:
-        raise CommandLineError(f"--status is one of {', '.join(COLOURS)}, not {status!r}")
+        raise WrongInput(f"--status is one of {', '.join(COLOURS)}, not {status!r}")
 
     from runtime.conditions import conditions
+    from runtime.errors import CommandInvalid
 
-    met = conditions(where or [])
+    try:
+        met = conditions(where or [])
+    except CommandInvalid as error:
+        raise WrongInput(f"--where: {error}") from None
 
     async def read(store: EventStore) -> tuple[list[ListedExecution], dict[tuple[str, str], int]]:
         found = await store.executions(type=type, status=status, where=met, limit=limit)
         return found, {} if met else await store.count_executions()
 
-    found, counts = with_store(Servers(database_url, broker_url, data), read)
+    found, counts = with_store(servers, read)
     if json:
         for listed in found:
             print_json({"stream": listed.stream, "partition": listed.partition, **row(listed.execution)})

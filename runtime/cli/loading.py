@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actors import App
-from runtime.cli.errors import CommandLineError
+from runtime.cli.errors import CommandLineError, WrongInput
 from runtime.shadowing import refuse_shadowing
 
 if TYPE_CHECKING:
@@ -23,9 +23,7 @@ def load_app(reference: str) -> App:
     """
     app, attribute = _loaded(reference, "an application: expected module:app, for example shop:app")
     if not isinstance(app, App):
-        raise CommandLineError(
-            f"{reference} is a {type(app).__name__}, not an actors.App: write `{attribute} = App(…)`"
-        )
+        raise WrongInput(f"{reference} is a {type(app).__name__}, not an actors.App: write `{attribute} = App(…)`")
     return app
 
 
@@ -35,7 +33,7 @@ def load_projections(reference: str) -> Projections:
 
     found, attribute = _loaded(reference, "projections: expected module:projections, for example stocked:projections")
     if not isinstance(found, Projections):
-        raise CommandLineError(
+        raise WrongInput(
             f"{reference} is a {type(found).__name__}, not a runtime.Projections: write `{attribute} = Projections(app, […])`"
         )
     return found
@@ -44,7 +42,7 @@ def load_projections(reference: str) -> Projections:
 def _loaded(reference: str, what: str) -> tuple[object, str]:
     module_name, colon, attribute = reference.partition(":")
     if not colon or not module_name or not attribute:
-        raise CommandLineError(f"{reference!r} does not name {what}")
+        raise WrongInput(f"{reference!r} does not name {what}")
     folder = Path.cwd()
     refuse_shadowing(folder)
     if str(folder) not in sys.path:
@@ -57,7 +55,7 @@ def _import(name: str, reference: str) -> object:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
-            raise CommandLineError(
+            raise WrongInput(
                 f"no module {error.name!r} for {reference}: looked in {Path.cwd()} and the installed packages"
             ) from None
         raise CommandLineError(_located(error, reference)) from error
@@ -73,7 +71,7 @@ def _attribute(module: object, path: str, reference: str) -> object:
         except AttributeError:
             apps = [name for name, value in vars(module).items() if isinstance(value, App)]
             known = f"; it has {', '.join(apps)}" if apps else "; write `app = App(actors=[…], tasks=[…])` there"
-            raise CommandLineError(f"{reference}: the module has no {path!r}{known}") from None
+            raise WrongInput(f"{reference}: the module has no {path!r}{known}") from None
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from runtime.cli.connecting import Servers
-from runtime.cli.options import AppOption, BrokerUrl, Data, DatabaseUrl, Json
+from runtime.cli.options import AppOption, Json
 from runtime.cli.output import console, print_json
 from runtime.cli.running import run_async
 
@@ -23,15 +23,13 @@ def migrate(
         int | None, typer.Option(min=1, max=1024, help="Fixed when the store is created; default 8.")
     ] = None,
     json: Json = False,
-    database_url: DatabaseUrl = None,
-    broker_url: BrokerUrl = None,
-    data: Data = None,
+    servers: Servers = Servers(),
 ) -> None:
     """Create or upgrade the database schema and the broker's queues. Safe to run again."""
     from runtime.assembly import migrate as apply
     from runtime.cli.loading import load_app
 
-    settings = Servers(database_url, broker_url, data).settings(partitions=partitions)
+    settings = servers.settings(partitions=partitions)
     applied = run_async(apply(settings, None if app is None else load_app(app)))
     if json:
         print_json({"applied": applied})

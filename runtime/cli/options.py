@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from runtime.cli.errors import CommandLineError
+from runtime.cli.errors import WrongInput
 
 Target = Annotated[str, typer.Argument(metavar="TYPE/ID", help="The instance, for example ProcessOrder/10248.")]
 AppArgument = Annotated[str, typer.Argument(metavar="MODULE:APP", help="The application, for example shop:app.")]
@@ -40,7 +40,7 @@ def address(target: str) -> tuple[str, str]:
     """Split TYPE/ID.
 
     Raises:
-        CommandLineError: it is not of that form.
+        WrongInput: it is not of that form.
     """
     from actors.errors import InvalidId
     from actors.names import split_stream
@@ -48,4 +48,4 @@ def address(target: str) -> tuple[str, str]:
     try:
         return split_stream(target)
     except InvalidId as error:
-        raise CommandLineError(str(error)) from None
+        raise WrongInput(str(error)) from None

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from runtime.cli.connecting import Servers
-from runtime.cli.options import AppArgument, BrokerUrl, Data, DatabaseUrl
+from runtime.cli.options import AppArgument
 from runtime.cli.running import announce, serve
 
 LogLevel = Annotated[
@@ -30,9 +30,7 @@ def node(
         str | None,
         typer.Option(metavar="WHICH", help="Publish every event to RabbitMQ: all, or new ones; default off."),
     ] = None,
-    database_url: DatabaseUrl = None,
-    broker_url: BrokerUrl = None,
-    data: Data = None,
+    servers: Servers = Servers(),
     log_level: LogLevel = "info",
     log_json: LogJson = False,
 ) -> None:
@@ -41,7 +39,7 @@ def node(
     from runtime.cli.loading import load_app
 
     configure_logs(log_level, json=log_json)
-    settings = Servers(database_url, broker_url, data).settings(node_name=name, publish_events=publish_events)
+    settings = servers.settings(node_name=name, publish_events=publish_events)
     loaded = load_app(app)
 
     async def work(stop: asyncio.Event) -> None:
@@ -56,24 +54,22 @@ def worker(
         list[str] | None, typer.Option(metavar="QUEUE", help="Only this task queue; may be given several times.")
     ] = None,
     concurrency: Annotated[int | None, typer.Option(min=1, help="Tasks to run at once.")] = None,
-    database_url: DatabaseUrl = None,
-    broker_url: BrokerUrl = None,
-    data: Data = None,
+    servers: Servers = Servers(),
     log_level: LogLevel = "info",
     log_json: LogJson = False,
 ) -> None:
     """Run tasks until SIGTERM or Ctrl-C."""
     from runtime.assembly import run_worker
-    from runtime.cli.errors import CommandLineError
+    from runtime.cli.errors import CommandLineError, WrongInput
     from runtime.cli.loading import load_app
 
     configure_logs(log_level, json=log_json)
-    settings = Servers(database_url, broker_url, data).settings(task_concurrency=concurrency)
+    settings = servers.settings(task_concurrency=concurrency)
     loaded = load_app(app)
     queues = frozenset(queue or loaded.task_queues)
     if unknown := queues - loaded.task_queues:
         known = ", ".join(sorted(loaded.task_queues)) or "none"
-        raise CommandLineError(f"{app} has no tasks on queue {', '.join(sorted(unknown))}; its queues: {known}")
+        raise WrongInput(f"{app} has no tasks on queue {', '.join(sorted(unknown))}; its queues: {known}")
     if not queues:
         raise CommandLineError(f"{app} has no tasks for a worker: local tasks run inside the nodes")
 
@@ -86,10 +82,10 @@ def worker(
 def configure_logs(level: str, *, json: bool) -> None:
     """Set up logging; raises `CommandLineError` for a level that does not exist."""
     from runtime import logs
-    from runtime.cli.errors import CommandLineError
+    from runtime.cli.errors import WrongInput
 
     if level.lower() not in ("debug", "info", "warning", "error"):
-        raise CommandLineError(f"--log-level is debug, info, warning or error, not {level!r}")
+        raise WrongInput(f"--log-level is debug, info, warning or error, not {level!r}")
     logs.configure(level.lower(), json=json)
 
 

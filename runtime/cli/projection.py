@@ -12,7 +12,7 @@ import typer
 from msgspec import Struct
 
 from runtime.cli.connecting import Servers
-from runtime.cli.options import BrokerUrl, Data, DatabaseUrl, Json
+from runtime.cli.options import Json
 from runtime.cli.output import console, local_time, print_json, print_table
 from runtime.cli.processes import LogJson, LogLevel, configure_logs
 from runtime.cli.running import announce, run_async, serve
@@ -55,9 +55,7 @@ def run(
     partition: Annotated[
         list[int] | None, typer.Option(metavar="N", min=0, help="Only this partition; may be given several times.")
     ] = None,
-    database_url: DatabaseUrl = None,
-    broker_url: BrokerUrl = None,
-    data: Data = None,
+    servers: Servers = Servers(),
     log_level: LogLevel = "info",
     log_json: LogJson = False,
 ) -> None:
@@ -66,7 +64,7 @@ def run(
     from runtime.cli.loading import load_projections
 
     configure_logs(log_level, json=log_json)
-    settings = Servers(database_url, broker_url, data).settings()
+    settings = servers.settings()
     loaded = load_projections(projections)
 
     async def work(stop: asyncio.Event) -> None:
@@ -77,13 +75,11 @@ def run(
     serve(work)
 
 
-def list_(
-    json: Json = False, database_url: DatabaseUrl = None, broker_url: BrokerUrl = None, data: Data = None
-) -> None:
-    """List what reads the log from a checkpoint: how far it is, what is before it, and what is wrong."""
+def list_(json: Json = False, servers: Servers = Servers()) -> None:
+    """List what reads the log from a checkpoint, and how far it is. Also what is before it, and what is wrong."""
     from rich.table import Table
 
-    states = run_async(_states(Servers(database_url, broker_url, data)))
+    states = run_async(_states(servers))
     if json:
         for state in states:
             print_json(state)
@@ -104,15 +100,12 @@ def list_(
 def rebuild(
     projections: Reference,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Which, as `list` names it.")],
-    database_url: DatabaseUrl = None,
-    broker_url: BrokerUrl = None,
-    data: Data = None,
+    servers: Servers = Servers(),
 ) -> None:
     """Empty a projection's tables and apply all events again. Whoever runs it begins anew; else the next run does."""
     from runtime.cli.loading import load_projections
     from runtime.readers.projector import rebuild as begin_anew
 
-    servers = Servers(database_url, broker_url, data)
     chosen = load_projections(projections).get(name)
 
     async def work() -> int:

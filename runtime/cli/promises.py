@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runtime.cli.connecting import Servers
-from runtime.cli.errors import CommandLineError
+from runtime.cli.errors import WrongInput
 from runtime.cli.input import read_value
 from runtime.cli.instances import with_client
-from runtime.cli.options import BrokerUrl, CommandId, Data, DatabaseUrl, Json, Target, Timeout, address
+from runtime.cli.options import CommandId, Json, Target, Timeout, address
 from runtime.cli.output import console, json_text, plain, print_json
 
 if TYPE_CHECKING:
@@ -34,14 +34,12 @@ def resolve(
     timeout: Timeout = 30.0,
     command_id: CommandId = None,
     json: Json = False,
-    database_url: DatabaseUrl = None,
-    broker_url: BrokerUrl = None,
-    data: Data = None,
+    servers: Servers = Servers(),
 ) -> None:
     """Give a workflow what it waits for by this name, now or later. The first one wins; others are told what did."""
     type_, id_ = address(target)
     if (value is None) == (reject is None):
-        raise CommandLineError("give the promise's value as JSON, or --reject REASON")
+        raise WrongInput("give the promise's value as JSON, or --reject REASON")
     raw = None if value is None else read_value(value)
 
     async def work(client: Client) -> Any:
@@ -49,7 +47,7 @@ def resolve(
             return await client.reject(type_, id_, promise, reject, command_id=command_id, timeout=timeout)
         return await client.resolve(type_, id_, promise, raw, command_id=command_id, timeout=timeout)
 
-    resolution = with_client(Servers(database_url, broker_url, data), work)
+    resolution = with_client(servers, work)
     if json:
         print_json(plain(resolution))
     elif resolution.resolved:

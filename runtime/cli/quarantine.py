@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runtime.cli.connecting import Servers
-from runtime.cli.errors import CommandLineError
+from runtime.cli.errors import CommandLineError, WrongInput
 from runtime.cli.listing import with_store
-from runtime.cli.options import BrokerUrl, Data, DatabaseUrl, Json
+from runtime.cli.options import Json
 from runtime.cli.output import console, json_text, local_time, print_json, print_table
 from runtime.cli.running import run_async
 
@@ -36,9 +36,7 @@ def register(application: typer.Typer) -> None:
 def list_(
     limit: Annotated[int, typer.Option(min=1, max=MOST, help="At most so many.")] = 50,
     json: Json = False,
-    database_url: DatabaseUrl = None,
-    broker_url: BrokerUrl = None,
-    data: Data = None,
+    servers: Servers = Servers(),
 ) -> None:
     """List quarantined messages, newest first."""
     from rich.table import Table
@@ -46,7 +44,7 @@ def list_(
     async def read(store: EventStore) -> list[Quarantined]:
         return await store.quarantined(limit=limit)
 
-    found = with_store(Servers(database_url, broker_url, data), read)
+    found = with_store(servers, read)
     if json:
         for record in found:
             print_json(_row(record))
@@ -65,16 +63,14 @@ def list_(
 def show(
     id: Annotated[str, typer.Argument(metavar="ID", help="Which, as `list` names it.")],
     json: Json = False,
-    database_url: DatabaseUrl = None,
-    broker_url: BrokerUrl = None,
-    data: Data = None,
+    servers: Servers = Servers(),
 ) -> None:
     """Show one message, whole."""
 
     async def read(store: EventStore) -> list[Quarantined]:
         return await _chosen(store, [id], everything=False)
 
-    [record] = with_store(Servers(database_url, broker_url, data), read)
+    [record] = with_store(servers, read)
     shown = _row(record)
     if json:
         print_json(shown)
@@ -87,12 +83,12 @@ def redrive(
     ids: Ids = None,
     everything: All = False,
     json: Json = False,
-    database_url: DatabaseUrl = None,
-    broker_url: BrokerUrl = None,
-    data: Data = None,
+    servers: Servers = Servers(),
 ) -> None:
     """Send messages again, oldest first, after what they failed of was mended. Each still counts once."""
     from runtime.redrive import redrive as send_again
+
+    _check(ids, everything=everything)
 
     async def work(store: EventStore, transport: Transport) -> list[tuple[str, str]]:
         done = []
@@ -101,25 +97,24 @@ def redrive(
             done.append((record.id, "was handled already" if sent is None else f"sent again to {sent.stream}"))
         return done
 
-    _tell(_with_both(Servers(database_url, broker_url, data), work), json=json)
+    _tell(_with_both(servers, work), json=json)
 
 
 def discard(
     ids: Ids = None,
     everything: All = False,
     json: Json = False,
-    database_url: DatabaseUrl = None,
-    broker_url: BrokerUrl = None,
-    data: Data = None,
+    servers: Servers = Servers(),
 ) -> None:
     """Throw messages away."""
+    _check(ids, everything=everything)
 
     async def work(store: EventStore) -> list[tuple[str, str]]:
         chosen = [record.id for record in await _chosen(store, ids, everything=everything)]
         await store.forget_quarantined(chosen)
         return [(id, "discarded") for id in chosen]
 
-    _tell(with_store(Servers(database_url, broker_url, data), work), json=json)
+    _tell(with_store(servers, work), json=json)
 
 
 def _tell(done: list[tuple[str, str]], *, json: bool) -> None:
@@ -132,14 +127,13 @@ def _tell(done: list[tuple[str, str]], *, json: bool) -> None:
         console().print("nothing is in quarantine")
 
 
-async def _chosen(store: EventStore, ids: list[str] | None, *, everything: bool) -> list[Quarantined]:
-    """Find records, oldest first.
-
-    Raises:
-        CommandLineError: one is not there, or none is named.
-    """
+def _check(ids: list[str] | None, *, everything: bool) -> None:
     if everything == bool(ids):
-        raise CommandLineError("which messages? Name their ids (`perdure quarantine list` shows them), or say --all")
+        raise WrongInput("which messages? Name their ids (`perdure quarantine list` shows them), or say --all")
+
+
+async def _chosen(store: EventStore, ids: list[str] | None, *, everything: bool) -> list[Quarantined]:
+    """Find records, oldest first; raises `CommandLineError` when one is not there."""
     found = {record.id: record for record in reversed(await store.quarantined(limit=MOST))}
     for id in ids or ():
         if id not in found:

@@ -10,8 +10,8 @@ import typer
 
 from runtime.cli.choosing import Sample, Since, StatusOption, TypeOption, Until, read_subject
 from runtime.cli.connecting import Servers, app_reference
-from runtime.cli.errors import CommandLineError
-from runtime.cli.options import AppOption, BrokerUrl, Data, DatabaseUrl, Json
+from runtime.cli.errors import WrongInput
+from runtime.cli.options import AppOption, Json
 from runtime.cli.output import console, duration, json_text, local_time, print_json, print_table
 
 if TYPE_CHECKING:
@@ -62,31 +62,30 @@ def replay(
     until: Until = None,
     sample: Sample = None,
     json: Json = False,
-    database_url: DatabaseUrl = None,
-    broker_url: BrokerUrl = None,
-    data: Data = None,
+    servers: Servers = Servers(),
 ) -> None:
-    """Run an instance's own code over its history, and show the state after each event. Nothing is changed.
+    """Run an instance's code over its history; nothing is changed.
+
+    It shows the state after each event, or what the options ask for.
 
     A file of `perdure export` needs no server. --check replays a set of histories with the code that is here, so that
     a change is known to suit the instances that run: chosen by --type, --status, --since, --until and --sample, or
     files and folders.
     """
-    servers = Servers(database_url, broker_url, data)
     filters = {"--type": type, "--status": status, "--since": since, "--until": until, "--sample": sample}
     if sum((at is not None and not pdb, diff is not None, step, pdb, check is not None)) > 1:
-        raise CommandLineError("one of --at, --diff, --step, --pdb and --check at a time; only --pdb takes --at, too")
+        raise WrongInput("one of --at, --diff, --step, --pdb and --check at a time; only --pdb takes --at, too")
     if check is not None:
         from runtime.cli.checking import check_histories
 
         check_histories(servers, check, subjects or [], (type, status, since, until, sample), json=json)
         return
     if given := [name for name, value in filters.items() if value is not None]:
-        raise CommandLineError(f"{given[0]} chooses histories for --check; without it name one instance")
+        raise WrongInput(f"{given[0]} chooses histories for --check; without it name one instance")
     if len(subjects or []) != 1:
-        raise CommandLineError("name one instance, TYPE/ID, or one file of `perdure export`; --check takes many")
+        raise WrongInput("name one instance, TYPE/ID, or one file of `perdure export`; --check takes many")
     if json and (step or pdb):
-        raise CommandLineError("--step and --pdb are for people; --json goes with the others")
+        raise WrongInput("--step and --pdb are for people; --json goes with the others")
     instance = read_subject(servers, (subjects or [""])[0])
     replayer = _replayer(servers, instance, app)
     try:
@@ -118,7 +117,7 @@ def _show(
 
     for version in (at, *(diff or ())):
         if version is not None and not 0 <= version <= instance.newest:
-            raise CommandLineError(f"{instance.name} has {instance.newest} events; there is no version {version}")
+            raise WrongInput(f"{instance.name} has {instance.newest} events; there is no version {version}")
     if step:
         _step_through(replayer)
     elif pdb:

@@ -10,7 +10,7 @@ import typer
 from runtime.cli.choosing import Subject, read_subject
 from runtime.cli.connecting import Servers
 from runtime.cli.listing import COLOURS, attributes_text, row, took
-from runtime.cli.options import BrokerUrl, Data, DatabaseUrl, Json
+from runtime.cli.options import Json
 from runtime.cli.output import console, duration, json_text, local_time, print_json, print_table
 from runtime.cli.timeline import Scale, print_timeline
 
@@ -32,11 +32,9 @@ def show(
     ] = Scale.AUTO,
     lanes: Annotated[int, typer.Option(metavar="N", min=0, help="Draw at most N lanes; 0: all.")] = 40,
     json: Json = False,
-    database_url: DatabaseUrl = None,
-    broker_url: BrokerUrl = None,
-    data: Data = None,
+    servers: Servers = Servers(),
 ) -> None:
-    """Show an instance: its status, what it waits for, its time line and its events.
+    """Show what an instance waits for, its time line, its events.
 
     In the time line each task, timer, child and command is a bar from its beginning to its end; `✗` is a failed attempt,
     `▷` means that it still goes on.
@@ -44,7 +42,7 @@ def show(
     from runtime.cli import journal
     from runtime.debugging.timeline import timeline
 
-    instance = read_subject(Servers(database_url, broker_url, data), target)
+    instance = read_subject(servers, target)
     events = instance.events
     titles = journal.Titles()
     if json:
