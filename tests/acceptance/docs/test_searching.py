@@ -1,10 +1,11 @@
-"""The page about finding instances: its examples run, and find what it says."""
+"""The page about finding instances, keeping and deleting them: its examples run, and find what it says."""
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import timedelta
 
-from tests.acceptance.docs.pages import ROOT, python_file
+from tests.acceptance.docs.examples import imported
+from tests.acceptance.docs.pages import ROOT
 from tests.simulation.world import World, simulate
 
 PAGE = ROOT / "actors" / "searching.md"
@@ -12,13 +13,24 @@ PAGE = ROOT / "actors" / "searching.md"
 
 def test_finding() -> None:
     """The heavy one of two parcels is found."""
-    defined: dict[str, Any] = {"__name__": "parcels"}
-    for name in ("parcels.py", "finding.py"):
-        exec(compile(python_file(PAGE, name), name, "exec", dont_inherit=True), defined)
+    with imported(PAGE, "parcels.py") as parcels, imported(PAGE, "finding.py") as finding:
 
-    async def story(world: World) -> None:
-        world.node()
-        async with world.client() as client:
-            assert await defined["find"](client) == ["Parcel/2"]
+        async def story(world: World) -> None:
+            world.node()
+            async with world.client() as client:
+                assert await finding.find(client) == ["Parcel/2"]
 
-    simulate(story, defined["app"])
+        simulate(story, parcels.app)
+
+
+def test_keeping_and_deleting() -> None:
+    """The one that was deleted is gone, the other one is kept for its time (`test_retention` lets that pass)."""
+    with imported(PAGE, "kept.py") as kept, imported(PAGE, "forgetting.py") as forgetting:
+
+        async def story(world: World) -> None:
+            world.node()
+            async with world.client() as client:
+                assert await forgetting.forget(client) == ["Reminder/2"]
+
+        simulate(story, kept.app)
+        assert kept.Reminder.retention == timedelta(days=30)
