@@ -22,7 +22,8 @@ Invariants, and who keeps them:
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import zlib
+from datetime import UTC, datetime, timedelta
 
 from msgspec import UNSET
 
@@ -38,6 +39,7 @@ from runtime.transport.port import Destination
 
 MOST_BETWEEN = timedelta(hours=1)  # two publications of a Start whose child runs and runs
 _OUTCOME = "="  # begins the id of an outcome's row: no type's name begins so, and other rows begin with one
+_SOME_TIME = datetime(2020, 1, 1, tzinfo=UTC)
 _MOST_OPERATIONS = 2**31
 
 
@@ -101,11 +103,38 @@ def restart_after(message: OutboxMessage, now: datetime, least: timedelta) -> ti
     So the pauses double, from `least` up to `MOST_BETWEEN`, and no count of attempts needs to be kept.
     """
     match decode_inbound(message.body):
+        case Send(caller=Caller() as caller, sent_at=datetime() as sent_at) as send:
+            return together_after(f"{caller.stream} {send.stream}", now - sent_at, now, least)
         case Start(asked_at=asked_at) | Send(sent_at=asked_at):
             pass
         case _:
             asked_at = None
     return least if asked_at is None else max(least, min(now - asked_at, MOST_BETWEEN))
+
+
+def together_after(whose: str, age: timedelta, now: datetime, least: timedelta) -> timedelta:
+    """Say how long to wait before a command is published again that must not arrive before those that were given earlier.
+
+    One that comes early is passed over. With pauses of their own, the later ones would come first, time after time, as they
+    are younger, and one command would get through each time. So what one instance gave another goes out at common times,
+    in order: at multiples of a pause that is `least` doubled again and again, so that the times of the older are among those of the
+    younger. The first pause is `least`, as ever.
+
+    Args:
+        whose: names both instances; other pairs have other times, so that not all come at once.
+        age: since it was given.
+        now: the database's time.
+        least: the shortest pause.
+    """
+    if age < 2 * least:
+        return least
+    pause = 2 * least
+    while pause * 2 <= min(age, MOST_BETWEEN):
+        pause *= 2
+    shift = zlib.crc32(whose.encode()) / 2**32 * MOST_BETWEEN
+    # Not sooner than half a pause from now: a message that is just out has not had its time yet.
+    since = (now - _SOME_TIME + shift + pause / 2) % pause
+    return pause * 1.5 - since
 
 
 def check_caller(message: Start | Send, caller: Caller) -> None:
