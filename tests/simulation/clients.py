@@ -4,19 +4,40 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 from msgspec import Struct
 
+from actors import RunFailed
 from runtime import Client
-from runtime.errors import AlreadyFinished, AnswerTimeout, CommandFailed, CommandQuarantined, NotFound
+from runtime.errors import AnswerTimeout, CommandError, CommandInvalid, CommandTooOld, Conflict, NotFound
 from tests.simulation.installation import Installation
-from tests.simulation.plot import Wish
 from tests.simulation.weather import Fault
+from tests.simulation.wish import Wish
+from tests.simulation.world import EPOCH
 
 PATIENCE = 30.0
 SOON = 100.0
-NO = (CommandFailed, AlreadyFinished, CommandQuarantined)
+NEVER = (CommandInvalid, Conflict, CommandTooOld)  # no client of a plot gives reason for these
+
+
+COMMANDS: dict[str, tuple[str, Callable[[Wish], dict[str, Any]]]] = {
+    "move": ("Account move", lambda wish: {"amount": wish.amount}),
+    "put": ("Vault put", lambda wish: {"amount": wish.amount, "ref": ""}),
+    "poke": (
+        "Flow poke",
+        lambda wish: {"who": wish.command_id, "seconds": 0.0 if wish.kind == "later" else wish.seconds},
+    ),
+    "listen": ("Flow listen", lambda _: {}),
+    "serve": ("Desk serve", lambda wish: {"who": wish.command_id, "deeds": wish.deeds, "refused": wish.flag}),
+    "pass by": ("Desk pass_by", lambda wish: {"who": wish.command_id}),
+}
+
+
+def due(wish: Wish) -> float:
+    """Give the virtual time at which a command for later is to be handled."""
+    return wish.at + wish.seconds
 
 
 class Told(Struct):
@@ -58,7 +79,9 @@ class Clients:
         asked_at = self._in.elapsed
         try:
             answer, refused = await self._ask(self._act(client, wish)), ""
-        except NO as error:
+        except NEVER:
+            raise
+        except CommandError as error:
             answer, refused = None, error.type or type(error).__name__
         self.told.append(Told(wish, asked_at, self._in.elapsed, answer, refused))
         if wish.kind == "move" and not refused:
@@ -71,13 +94,19 @@ class Clients:
         if wish.kind == "start":
             type_, input = "Flow", {"deeds": wish.deeds}
         command_id = f"{wish.command_id} {asking}"
+        run_timeout = wish.seconds or None
         created = await self._ask(
-            lambda timeout: client.start(type_, wish.id, command_id=command_id, timeout=timeout, input=input)
+            lambda timeout: client.start(
+                type_, wish.id, command_id=command_id, timeout=timeout, input=input, run_timeout=run_timeout
+            )
         )
         if wish.quiet:
             # Looked up in the log: a question would wake it.
             await self._in.until(lambda: self._ended(f"{type_}/{wish.id}"), seconds=SOON, every=0.25, what="it ends")
-        result = await self._ask(lambda timeout: client.result(type_, wish.id, timeout=timeout))
+        try:
+            result = await self._ask(lambda timeout: client.result(type_, wish.id, timeout=timeout))
+        except RunFailed as ended:
+            result = type(ended).__name__
         self.created.setdefault(wish.id, []).append(created)
         self.results.setdefault(wish.id, []).append(result)
 
@@ -87,19 +116,46 @@ class Clients:
 
     def _act(self, client: Client, wish: Wish) -> Callable[[float], Awaitable[Any]]:
         # By name: to analyse a class, as a client does that is given one, takes longer than most seeds.
-        id = wish.command_id
-        command: tuple[str, str, str] = ("Account", wish.id, "move")
-        input: dict[str, Any] = {"amount": wish.amount}
-        if wish.kind == "poke":
-            command, input = ("Flow", wish.id, "poke"), {"who": id, "seconds": wish.seconds}
+        match wish.kind:
+            case "told":
+                return lambda timeout: self._send(client, wish, timeout)
+            case "later":
+                return lambda timeout: self._call_later(client, wish, timeout)
+            case "cancel":
+                return lambda timeout: client.cancel("Flow", wish.id, command_id=wish.command_id, timeout=timeout)
+            case "terminate":
+                return lambda timeout: client.terminate(
+                    "Flow", wish.id, tree=wish.flag, command_id=wish.command_id, timeout=timeout
+                )
+            case "resolve":
+                return lambda timeout: self._resolve(client, wish, timeout)
+            case kind:
+                command, input = COMMANDS[kind]
+                type_, _, name = command.partition(" ")
+                arguments = input(wish)
+                return lambda timeout: client.call(
+                    type_, wish.id, name, command_id=wish.command_id, timeout=timeout, input=arguments
+                )
 
-        async def act(timeout: float) -> Any:
-            if wish.kind == "told":
-                await client.send(*command, command_id=id, timeout=timeout, input=input)
-                return None
-            return await client.call(*command, command_id=id, timeout=timeout, input=input)
+    async def _send(self, client: Client, wish: Wish, timeout: float) -> None:
+        input = {"amount": wish.amount}
+        await client.send("Account", wish.id, "move", command_id=wish.command_id, timeout=timeout, input=input)
 
-        return act
+    async def _call_later(self, client: Client, wish: Wish, timeout: float) -> None:
+        command, input = COMMANDS[wish.target]
+        type_, _, name = command.partition(" ")
+        at, arguments = EPOCH + timedelta(seconds=due(wish)), input(wish)
+        await client.call_later(
+            type_, wish.id, name, at=at, command_id=wish.command_id, timeout=timeout, input=arguments
+        )
+
+    async def _resolve(self, client: Client, wish: Wish, timeout: float) -> Any:
+        id, promise, command_id = wish.id, wish.target, wish.command_id
+        if wish.flag:
+            settled = await client.reject("Flow", id, promise, command_id, command_id=command_id, timeout=timeout)
+        else:
+            settled = await client.resolve("Flow", id, promise, wish.amount, command_id=command_id, timeout=timeout)
+        return settled.resolved, settled.result if settled.error is None else settled.error.message
 
     async def _ask(self, act: Callable[[float], Awaitable[Any]]) -> Any:
         """Ask with one id until there is an answer; no answer in time means nothing."""

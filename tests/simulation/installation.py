@@ -12,10 +12,11 @@ from runtime import Client
 from runtime.transport.memory import MemoryBroker
 from runtime.transport.port import Topology, TransportError
 from runtime.transport.queues import queues_of
-from tests.simulation.app import APP, CLIENT, RUNS
+from tests.simulation.app import APP
 from tests.simulation.faults import Plan, all_good
 from tests.simulation.network import RemoteStore, RemoteTransport, StormyBroker
 from tests.simulation.plot import Plot
+from tests.simulation.tasks import CLIENT, RUNS
 from tests.simulation.virtual_time import VirtualTimeLoop
 from tests.simulation.weather import Fault, Weather
 from tests.simulation.world import EPOCH, Hosted, NodeProcess, WorkerProcess, World
@@ -50,6 +51,7 @@ class Installation(World):
         self.store: WatchedStore = WatchedStore(plot.partitions, self.now)
         self.plot, self.weather = plot, weather
         self.runs: dict[str, int] = {}  # of each task, in the outside world
+        self.put_aside: list[bytes] = []  # bodies of messages in quarantine, at the end
         self.story: list[str] = []  # what happened, for people
         self.queues = queues_of(Topology(plot.partitions, APP.task_queues))
         self._ending: list[asyncio.Task[None]] = []

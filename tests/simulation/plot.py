@@ -6,8 +6,10 @@ from random import Random
 
 from msgspec import Struct
 
-from tests.simulation.app import Deed
+from tests.simulation.deed import Deed
+from tests.simulation.programs import FEATURES, Programs
 from tests.simulation.weather import Fault
+from tests.simulation.wish import Wish, Wishes
 
 CALLS: tuple[Fault, ...] = tuple(
     fault for fault in Fault if fault.name.startswith(("COMMIT", "READ", "LEASE_", "PUBLISH", "CONFIRM"))
@@ -23,29 +25,15 @@ EVENTS: tuple[Fault, ...] = tuple(
     fault for fault in Fault if fault not in {*CALLS, *MESSAGES} or fault is Fault.LEASE_STOLEN
 )
 RATED: tuple[Fault, ...] = tuple(fault for fault in (*CALLS, *MESSAGES) if fault is not Fault.LEASE_STOLEN)
+NEEDS_VAULTS = frozenset({"calls", "later", "sagas", "desk"})
 MOST_EVENTS = 4  # a message that meets more ends of its owner may be put aside as poison, which is no fault
-
-
-class Wish(Struct):
-    """Something that a client wants done."""
-
-    at: float  # seconds after the beginning
-    client: int
-    kind: str  # start, transfer, poke, move, told
-    id: str  # of the actor
-    command_id: str
-    amount: int = 0
-    target: str = ""
-    seconds: float = 0.0
-    deeds: list[Deed] = []
-    quiet: bool = False  # nobody asks for the result of what was started before it has ended
-    twice: bool = False  # another client wants the same, with the same command id
 
 
 class Plot(Struct):
     """See the module's docstring."""
 
     seed: int
+    features: list[str]  # of `FEATURES`
     partitions: int
     nodes: int
     workers: int
@@ -69,16 +57,19 @@ def plot(seed: int) -> Plot:
     seconds = chance.uniform(1.0, 6.0)
     clients = chance.randint(1, 2)
     accounts = [f"a{number}" for number in range(chance.randint(1, 3))]
-    flows = [f"f{number}" for number in range(chance.randint(0, 3))]
+    features = chance.sample(FEATURES, chance.choice([0, 1, 2, 3, 4]))
+    flows = [f"f{number}" for number in range(chance.randint(1 if features else 0, 3))]
+    vaults = [f"v{number}" for number in range(2)] if NEEDS_VAULTS.intersection(features) else []
     opening = {account: chance.choice([0, 50, 100]) for account in accounts}
-    wishes = [_start(chance, flow, seconds, clients) for flow in flows]
+    programs = Programs(chance, features, flows, vaults)
+    wishes = [_start(chance, flow, seconds, clients, programs, features) for flow in flows]
+    wishes += Wishes(chance, seconds, clients).of(features, flows, vaults, programs)
     wishes += [_order(chance, f"c{n}", accounts, flows, seconds, clients) for n in range(chance.randint(1, 8))]
     if len(accounts) > 1:
         wishes += [_transfer(chance, f"t{n}", accounts, seconds, clients) for n in range(chance.randint(0, 2))]
     for wish in wishes:
         if wish.kind == "start":  # what it waits for in the end must come
-            pokes = sum(each.kind == "poke" and each.id == wish.id for each in wishes)
-            wish.deeds.append(Deed("wait", count=pokes))
+            wish.deeds.append(_last(wish, wishes))
     rates, events = _faults(chance, seconds)
     settings: dict[str, float | int] = {
         "lease_ttl": chance.choice([0.8, 1.5]),
@@ -91,6 +82,7 @@ def plot(seed: int) -> Plot:
     }
     return Plot(
         seed=seed,
+        features=features,
         partitions=chance.randint(1, 3),
         nodes=chance.randint(1, 3),
         workers=chance.randint(1, 2),
@@ -102,6 +94,12 @@ def plot(seed: int) -> Plot:
         rates=rates,
         events=events,
     )
+
+
+def _last(start: Wish, wishes: list[Wish]) -> Deed:
+    """What comes last is to wait for all pokes; those of a former run do not count, so it can't wait for ever then."""
+    pokes = sum(wish.id == start.id and "poke" in {wish.kind, wish.target} for wish in wishes)
+    return Deed("wait", count=pokes, seconds=1.0 if any(deed.do == "again" for deed in start.deeds) else 0.0)
 
 
 def _faults(chance: Random, seconds: float) -> tuple[dict[Fault, float], list[tuple[float, Fault]]]:
@@ -117,31 +115,14 @@ def _faults(chance: Random, seconds: float) -> tuple[dict[Fault, float], list[tu
     return rates, sorted(events)
 
 
-def _start(chance: Random, id: str, seconds: float, clients: int) -> Wish:
-    deeds = [_deed(chance) for _ in range(chance.randint(1, 4))]
+def _start(chance: Random, id: str, seconds: float, clients: int, programs: Programs, features: list[str]) -> Wish:
+    deeds = programs.flow()
     at = chance.uniform(0, seconds * 0.7)
     twice, quiet = chance.random() < 0.2, chance.random() < 0.5
-    return Wish(at, chance.randrange(clients), "start", id, f"start {id}", deeds=deeds, twice=twice, quiet=quiet)
-
-
-def _deed(chance: Random, depth: int = 0) -> Deed:
-    kinds = ["note", "work", "work", "refuse", "sleep", "wait"] + ([] if depth else ["together", "race"])
-    do = chance.choice(kinds)
-    match do:
-        case "note":
-            return Deed("note", fails=chance.choice([0, 0, 1]), seconds=chance.choice([0, 0.01, 0.4]))
-        case "work":
-            return Deed("work", fails=chance.choice([0, 0, 1, 2]), seconds=chance.choice([0, 0.01, 0.5]))
-        case "refuse":
-            return Deed("refuse")
-        case "sleep":
-            return Deed("sleep", seconds=chance.choice([0.01, 0.2, 1.5]))
-        case "wait":
-            return Deed("wait", count=chance.randint(0, 2), seconds=chance.uniform(0.1, 3.0))
-        case "race":
-            return Deed("race", seconds=chance.uniform(0.05, 1.0), deeds=[_deed(chance, 1)])
-        case _:
-            return Deed("together", deeds=[_deed(chance, 1) for _ in range(chance.randint(2, 3))])
+    wish = Wish(at, chance.randrange(clients), "start", id, f"start {id}", deeds=deeds, twice=twice, quiet=quiet)
+    if "timeout" in features and chance.random() < 0.6:
+        wish.seconds = chance.uniform(0.3, 5.0)
+    return wish
 
 
 def _order(

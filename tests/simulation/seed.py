@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from random import Random
 from typing import Any
@@ -16,7 +17,7 @@ from tests.simulation.clients import Clients
 from tests.simulation.faults import all_good
 from tests.simulation.installation import Installation
 from tests.simulation.plot import Plot, plot
-from tests.simulation.verdict import Live, judge
+from tests.simulation.verdict import LIVE, Live, judge
 from tests.simulation.virtual_time import VirtualTimeLoop
 from tests.simulation.weather import Fault, Weather
 from tests.simulation.world import NodeProcess, WorkerProcess
@@ -89,7 +90,14 @@ async def _told(told: Plot, weather: Weather, installations: list[Installation])
         await _done(installation, [supervisor, asking, chaos], chaos.done, told.seconds + 30.0, "the chaos ends")
         healed_at = installation.elapsed
         await _done(installation, [supervisor, asking], asking.done, WITHIN, "every client has its answers")
-        await _done(installation, [supervisor], lambda: _at_rest(installation), WITHIN, "nothing is left to do")
+        await _done(
+            installation,
+            [supervisor],
+            lambda: _at_rest(installation),
+            WITHIN,
+            "nothing is left to do",
+            lambda: _left(installation),
+        )
         live = await _ask_all(installation, opened[0])
         installation.tell("all is done")
         supervisor.cancel()
@@ -99,7 +107,12 @@ async def _told(told: Plot, weather: Weather, installations: list[Installation])
 
 
 async def _done(
-    installation: Installation, tasks: list[asyncio.Future[Any]], done: Any, seconds: float, what: str
+    installation: Installation,
+    tasks: list[asyncio.Future[Any]],
+    done: Callable[[], bool],
+    seconds: float,
+    what: str,
+    left: Callable[[], str] = str,
 ) -> None:
     """Wait for something while these tasks go on; what one of them raises is the seed's."""
     end = installation.elapsed + seconds
@@ -108,7 +121,7 @@ async def _done(
             if task.done():
                 task.result()
         if installation.elapsed > end:
-            raise AssertionError(f"not within {seconds:g} virtual seconds: {what}")
+            raise AssertionError(f"not within {seconds:g} virtual seconds: {what} {left()}".rstrip())
         await asyncio.sleep(LOOK)
     for task in tasks:
         if task.done():
@@ -127,14 +140,25 @@ def _at_rest(installation: Installation) -> bool:
     )
 
 
+def _left(installation: Installation) -> str:
+    """Say what is left to do, for people."""
+    log = installation.store.log
+    rows = [id for partition in log.partitions for id in partition.outbox]
+    timers = [f"{timer.stream}#{timer.number}" for partition in log.partitions for timer in partition.timers]
+    busy = [name for name, stream in log.streams.items() if stream.execution and stream.execution.busy]
+    return f"(rows {rows}, timers {timers}, busy {busy})"
+
+
 async def _ask_all(installation: Installation, client: Client) -> Live:
     live: Live = {}
     for name in list(installation.store.log.streams):
         type_, _, id = name.partition("/")
         if type_ == "Account":
             live[name] = await client.query("Account", id, "balance", timeout=WITHIN)
-        elif type_ == "Flow":
+        elif type_ == "Flow" and installation.store.log.streams[name].events:
             live[name] = await client.query("Flow", id, "state", timeout=WITHIN)
+        elif type_ in LIVE:
+            live[name] = await client.query(type_, id, LIVE[type_][0], timeout=WITHIN)
     return live
 
 
