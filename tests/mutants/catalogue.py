@@ -245,7 +245,7 @@ TASKS_NOT_TOLD = Mutant(
     "a worker hears within bounded time that nobody waits for its task any more",
     [
         Edit(
-            "actors/execution.py",
+            "actors/turn_maker.py",
             "                    turn.tasks_closed.append(number)",
             "                    pass",
         )

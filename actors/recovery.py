@@ -1,0 +1,147 @@
+"""How an activation comes back to where it was: from its journal, from another instance's, after a mistake was mended.
+
+Live and in replay the code runs the same way; the difference is what happens to its decisions. Live, they become
+new events. In replay they are compared, in order, with the decisions that the journal has. So these hold:
+
+* a turn appends one fact followed by its decisions, and both are committed together;
+* when a fact comes, every decision before it has been matched, unless the instance was stuck in between: then
+  facts are recorded without decisions, and the decisions owed follow the `Resumed` event.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+
+from actors.continuation import KeptRun
+from actors.errors import Bug
+from actors.forking import Copying, only_new, open_work
+from actors.journal import CommandSent, JournalEvent, Resumed, Stuck
+from actors.replay import Replay
+from actors.turn import HistoryEvent, LocalCall, TimerRow, Turn
+from actors.turn_maker import TurnMaker
+
+
+class Recovery(TurnMaker):
+    """See the module's docstring."""
+
+    __slots__ = ()
+
+    def replay(self, history: Iterable[HistoryEvent], kept: KeptRun | None = None) -> None:
+        """Rebuild the instance from its journal, in order, from the first event, or from the one after those of `kept`.
+
+        Raises:
+            Nondeterminism: the code does not do what the journal says. The instance is `broken`, and still records facts.
+            Bug: user code raised something undeclared. The same.
+        """
+        self._run_through(self._replay(history, kept))
+
+    def steps(self, history: Iterable[HistoryEvent]) -> Iterator[JournalEvent]:
+        """Rebuild like `replay`, handing out each event after it was applied: for looking at the state in between."""
+        replay = self._replay(history, None)
+        program = None
+        while program is not self.program:
+            program = self.program
+            with closing(replay.events()) as events:
+                while (event := program.loop.inside(next, events, None)) is not None:
+                    yield event
+        self._rebuilt(replay)
+
+    def adopt(self, history: Sequence[HistoryEvent], at: float) -> tuple[Turn, dict[int, JournalEvent]]:
+        """Begin with events that were copied from another instance; see `forking`.
+
+        Returns:
+            The turn that opens anew what they leave open, and decides what is left to decide; and the events, by
+            version, that name something else now.
+
+        Raises:
+            Nondeterminism, Bug: the code does not do what these events say. The instance is of no use.
+        """
+        replay = Copying(history, self.program, self.ledger, self._break, self._next_run)
+        self._run_through(replay)
+        if self.outcome is not None:
+            return Turn(), replay.renamed
+        turn = open_work(self.ledger, self.program.timers, history)
+        self.program.loop.advance(at)
+        for event in self._owed:
+            if isinstance(event, CommandSent):
+                event.after = None  # the one before it was the other instance's to give
+        if self.ledger.stuck:
+            self._append(turn, Resumed())
+        self._settle(turn, at)
+        only_new(turn)
+        return turn, replay.renamed
+
+    def stick(self) -> Turn:
+        """Record that the instance is broken; an empty turn when the journal says so already."""
+        if self.broken is None or self.ledger.stuck or self.outcome is not None:
+            return Turn()
+        turn = Turn(stuck=self.broken)
+        self._append(turn, Stuck(self.broken))
+        return turn
+
+    def resume(self, at: float) -> Turn:
+        """Record that a stuck instance goes on, with the decisions that it owes. Call it after a good `replay`."""
+        if self.broken is not None or not self.ledger.stuck or self.outcome is not None:
+            return Turn()
+        turn = Turn(resumed=True)
+        self.program.loop.advance(at)
+        self._append(turn, Resumed())
+        try:
+            self._settle(turn, at)
+        except Bug as bug:
+            self._crash(turn, bug)
+        else:
+            turn.timers_cleared += self._forget_timers()
+            self._give_up(turn, self._forget_tasks())
+        return turn
+
+    def pending_local_calls(self) -> list[LocalCall]:
+        """Give the local tasks that the code waits for: after a replay, these have to run again."""
+        if self.broken is not None or self.outcome is not None:
+            return []
+        return list(self.program.local_calls.values())
+
+    # -- inside -------------------------------------------------------------------------------------------
+
+    def _replay(self, history: Iterable[HistoryEvent], kept: KeptRun | None) -> Replay:
+        if not isinstance(history, Sequence):
+            history = list(history)
+        if kept is not None:
+            self.ledger = kept.ledger()
+        replay = Replay(history, self.program, self.ledger, self._break, self._next_run)
+        if kept is not None:
+            replay.begin(kept.continued, kept.at, kept.schema)
+        return replay
+
+    def _run_through(self, replay: Replay) -> None:
+        program = None
+        while program is not self.program:  # once for each run
+            program = self.program
+            # Inside once for all of it; a deque without room is the quickest way to run through an iterator.
+            program.loop.inside(deque, replay.events(), 0)
+        self._rebuilt(replay)
+
+    def _rebuilt(self, replay: Replay) -> None:
+        if replay.trouble is not None:
+            raise replay.trouble
+        self._owed = replay.owed
+        if not self.ledger.stuck:
+            self._forget_timers()
+            self._forget_tasks()
+
+    def _forget_timers(self) -> list[TimerRow]:
+        """Drop the timers that the journal set and the code, with all of the journal behind it, does not wait for."""
+        ledger = self.ledger
+        dropped = [TimerRow(number, due) for number, due in ledger.timers.items() if number not in self.program.timers]
+        for row in dropped:
+            del ledger.timers[row.number]
+        return dropped
+
+    def _forget_tasks(self) -> list[int]:
+        """Mark the tasks that the code, with all of the journal behind it, does not await; the same for workers' tasks."""
+        forgotten = [number for number in self.ledger.tasks if number not in self.program.open]
+        for number in forgotten:
+            self.ledger.tasks[number].awaited = False
+        return forgotten

@@ -1,0 +1,199 @@
+"""How one fact becomes a turn: into the journal's fold and into the code, and out come decisions.
+
+    fact ──► ledger.apply ──► fed to the code ──► loop runs until idle ──► decisions ──► Turn
+
+A run that asks for another one is followed by it within the turn; a mistake in the code ends the turn with `Stuck`.
+Nothing here reads a clock: time is the recorded time of the fact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from actors.consequences import CONSEQUENCES
+from actors.continuation import MOST_RUNS, kept_run
+from actors.definition import WorkflowType
+from actors.errors import Bug, Nondeterminism, UnknownType, UpcastFailed
+from actors.failures import error_info
+from actors.journal import (
+    CommandReceived,
+    ErrorInfo,
+    Fact,
+    JournalEvent,
+    RunContinued,
+    RunStarted,
+    Stuck,
+    encode_event,
+)
+from actors.ledger import Ledger
+from actors.precedents import Precedents
+from actors.program import Program
+from actors.turn import NewRecord, Outcome, TimerRow, Turn
+from actors.upcasting import NEWEST, carries_payload
+
+
+class TurnMaker:
+    """One activation's ledger and program. `broken` says why the code can't go on: then facts are recorded, and no decisions.
+
+    Not safe for several threads; a dropped one must be `dispose`d of.
+    """
+
+    __slots__ = ("__weakref__", "_owed", "broken", "ledger", "parked", "program", "stream")
+
+    def __init__(self, kind: WorkflowType, stream: str) -> None:
+        self.stream = stream
+        self.ledger = Ledger()
+        self.program = Program(kind, stream)
+        self.broken: ErrorInfo | None = None
+        self.parked = False  # broken for want of code alone
+        self._owed: Sequence[JournalEvent] = ()  # decided while it was stuck, and not in the journal yet
+
+    @property
+    def kind(self) -> WorkflowType:
+        """The code that runs: of the version that the instance was started with."""
+        return self.program.kind
+
+    @property
+    def version(self) -> int:
+        """How many events the stream has, those of turns not yet durable included."""
+        return self.ledger.version
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the run ended; None while it goes on."""
+        return self.ledger.outcome
+
+    def dispose(self) -> None:
+        """Drop the coroutines; no user code gets to ask for anything any more."""
+        self.program.dispose()
+
+    def _take(self, fact: Fact, at: float) -> Turn:
+        turn = Turn()
+        self._run(turn, fact, at)
+        return turn
+
+    def _run(self, turn: Turn, fact: Fact, at: float) -> None:
+        loop = self.program.loop
+        loop.advance(at)
+        self._append(turn, fact)
+        if self.broken is None:
+            try:
+                loop.inside(self.program.feed, fact)
+                self._take_over(turn)
+                self._settle(turn, at)
+                if self.program.given_up:
+                    self._give_up(turn, self.program.given_up)
+                    self.program.given_up = []
+            except Bug as bug:
+                self._crash(turn, bug)
+
+    def _crash(self, turn: Turn, bug: Bug) -> None:
+        self._break(bug)
+        turn.stuck = error = error_info(bug.__cause__ or bug)
+        self._append(turn, Stuck(error))
+
+    def _take_over(self, turn: Turn) -> None:
+        """Put into the turn what the code did besides deciding."""
+        program = self.program
+        if program.cleared:
+            for number in program.cleared:
+                if (due := self.ledger.timers.pop(number, None)) is not None:
+                    turn.timers_cleared.append(TimerRow(number, due))
+            program.cleared.clear()
+        if program.logs:
+            turn.logs, program.logs = turn.logs + program.logs, []
+        if program.new_local_calls:
+            turn.local_calls, program.new_local_calls = turn.local_calls + program.new_local_calls, []
+
+    def _append(self, turn: Turn, event: JournalEvent) -> None:
+        kind = type(event)
+        schema = 1 if self.program.kind.upcasters is None and not self.parked else self._schema(event)
+        turn.events.append(NewRecord(kind.__name__, encode_event(event), schema))
+        if (follow := CONSEQUENCES.get(kind)) is not None:
+            follow(turn, event, self.ledger)
+        self.ledger.apply(event)
+
+    def _schema(self, event: JournalEvent) -> int:
+        if self.parked:  # what forms there are is not known here
+            schema = NEWEST if carries_payload(event) else 1
+        else:
+            kind = self.program.kind
+            if isinstance(event, RunContinued | RunStarted):
+                kind = kind.versions.get(event.type_version, kind)
+            schema = 1 if kind.upcasters is None else kind.upcasters.newest(event, self.ledger)
+        if isinstance(event, CommandReceived):
+            self.ledger.schemas[event.id] = schema
+        return schema
+
+    def _settle(self, turn: Turn, at: float) -> None:
+        if self._owed:
+            for event in self._owed:
+                self._append(turn, event)
+            self._owed = ()
+        for event in self.program.decided():
+            self._append(turn, event)
+        runs = 0
+        while (continued := self.program.continued) is not None:
+            runs += 1
+            self._begin(turn, continued, at, runs)
+
+    def _begin(self, turn: Turn, continued: RunContinued, at: float, runs: int) -> None:
+        """Begin a new run in a turn that has its event."""
+        turn.new_run = kept_run(self.ledger, continued, at, self._schema(continued))
+        program = self._next_run(continued, at, runs)
+        self._take_over(turn)
+        for event in program.decided():
+            self._append(turn, event)
+
+    def _next_run(self, continued: RunContinued, at: float, runs: int, precedents: Precedents | None = None) -> Program:
+        """Begin a new run, right after the ledger has heard of it; `runs` says how many this turn has begun.
+
+        Raises:
+            Bug: the code raised something undeclared, or starts over and over without ever waiting.
+        """
+        self.program.dispose()
+        self.broken, self.parked, ledger = None, False, self.ledger
+        self.program = program = Program(self.kind, self.stream, ledger.run, continued.asked)
+        program.replaying, program.precedents = precedents is not None, precedents
+        for settled in ledger.promises.values():
+            program.promises.settle(settled)
+        program.forked(None if ledger.start is None else ledger.start.origin)
+        if runs > MOST_RUNS:
+            raise Bug(f"{self.stream} has continued as new {MOST_RUNS} times without ever waiting for anything")
+        program.loop.advance(at)
+        program.loop.inside(program.feed, continued)
+        if ledger.cancel is not None:
+            program.loop.inside(program.feed, ledger.cancel)
+        for taken in list(ledger.commands.values()):  # those that the former run has left
+            program.loop.inside(program.feed, self._lifted(taken.received))
+        return program
+
+    def _lifted(self, received: CommandReceived) -> CommandReceived:
+        upcasters = self.program.kind.upcasters
+        if upcasters is None:
+            return received
+        try:
+            return upcasters.lift(received, self.ledger.schemas.get(received.id, 1), self.ledger)
+        except UpcastFailed as error:
+            raise Bug(f"{self.stream}: {received.title()}, which a former run has left: {error}") from error
+
+    def _give_up(self, turn: Turn, numbers: list[int]) -> None:
+        """Close the messages of tasks that nobody awaits any more, and stop those that run inside the node."""
+        ledger, local = self.ledger, []
+        for number in numbers:
+            if (task := ledger.tasks.get(number)) is not None:
+                task.awaited = False
+                if turn.finished is None:  # else all were closed
+                    turn.tasks_closed.append(number)
+            elif number not in ledger.ended:
+                local.append(number)
+        closed = set(turn.tasks_closed)
+        turn.tasks = [task for task in turn.tasks if task.task not in closed]
+        if local:
+            turn.local_given_up = local
+            turn.local_calls = [call for call in turn.local_calls if call.task not in local]
+
+    def _break(self, error: Nondeterminism | Bug) -> None:
+        cause = error.__cause__ if isinstance(error, Bug) and error.__cause__ is not None else error
+        self.broken, self.parked = error_info(cause), isinstance(error, UnknownType)
+        self.program.dispose()
