@@ -42,7 +42,7 @@ def decide(
             continue
         heads[commit.stream] = commit.expected_version + len(commit.events)
         if commit.forget:  # what comes after it has to look again
-            heads[commit.stream] = 0
+            heads[commit.stream] = len(commit.events)
             broken.add(commit.stream)
         marks.update((commit.stream, mark.command_id) for mark in commit.inbox)
     return answers

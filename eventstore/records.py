@@ -164,7 +164,9 @@ class Commit(Struct, gc=False):
     snapshot: Snapshot | None = None
     execution: Execution | None = None
     quarantine: list[Quarantined] = []
-    forget: bool = False  # the whole stream: its events, snapshots and row. Nothing else may be said of it then
+    # The whole stream goes: its events, snapshots and row. What this commit has of events is what it leaves behind: they
+    # are the stream's from version 1 on, so that nobody who knows of nothing can begin it unseen.
+    forget: bool = False
 
 
 class LoadRequest(Struct, gc=False):

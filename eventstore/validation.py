@@ -63,9 +63,9 @@ def _place(commit: Commit, partitions: int, homes: dict[str, int]) -> None:
             )
         return
     _key(commit.stream, "stream")
-    if commit.forget and (commit.events or commit.snapshot is not None or commit.execution is not None):
+    if commit.forget and (commit.snapshot is not None or commit.execution is not None):
         raise UnserialisableInput(
-            f"{commit.stream}: a commit that forgets a stream can't write to it; write first, in a commit of its own"
+            f"{commit.stream}: a commit that forgets a stream leaves events behind, and no snapshot or row of the listing"
         )
     _integer(commit.expected_version, "expected_version", INT_MAX - len(commit.events))
     if homes.setdefault(commit.stream, commit.partition) != commit.partition:

@@ -61,11 +61,11 @@ class Log:
         partition = self.partitions[commit.partition]
         if commit.stream:
             stream = self.streams.setdefault(commit.stream, Stream(commit.partition))
+            if commit.forget:
+                _forget(partition, stream)
             _append(partition, stream, commit)
             for mark in commit.inbox:
                 stream.inbox[mark.command_id] = (mark, now)
-            if commit.forget:
-                _forget(partition, stream)
             if commit.execution is not None:
                 before = None if stream.execution is None else stream.execution.attributes
                 attributes = before if commit.execution.attributes is None else commit.execution.attributes

@@ -13,9 +13,9 @@ from asyncpg.prepared_stmt import PreparedStatement
 
 from eventstore.decision import decide
 from eventstore.errors import CommitRefused, StoreUnavailable
-from eventstore.postgres.commit_statement import COMMIT, HANDLED, LOCK_HEADS, REFUSED, VERSIONS
+from eventstore.postgres.commit_statement import COMMIT, COMMIT_LEAVING, HANDLED, LOCK_HEADS, REFUSED, VERSIONS
 from eventstore.postgres.connection import connect
-from eventstore.postgres.netting import net
+from eventstore.postgres.netting import Netted, net
 from eventstore.postgres.packing import pack
 from eventstore.postgres.translation import RETRYABLE, translate
 from eventstore.records import Commit
@@ -23,6 +23,7 @@ from eventstore.records import Commit
 _TRIES = 6
 _BACKOFF = 0.01  # seconds, doubled by each try
 _CLOSE_TIMEOUT = 5.0  # seconds
+_USUAL = 17  # parameters of `COMMIT`
 
 Answers = list[CommitRefused | None]
 T = TypeVar("T")
@@ -110,9 +111,9 @@ class CommitWriter:
         netted = net(batch)
         if netted is None:
             return False
-        statement = await self._connected()
+        await self._connected()
         try:
-            await statement.fetch(*pack(netted))
+            await self._send(netted)
         except pg.UniqueViolationError:  # a command id has its mark already, or a stream its next version
             return False
         except pg.PostgresError as error:
@@ -127,7 +128,7 @@ class CommitWriter:
         The look comes after the lock in statements of its own, so it sees all that was written under the lock
         before; nobody else writes to these partitions until the end.
         """
-        statement = await self._connected()
+        await self._connected()
         connection = self._connection
         assert connection is not None  # noqa: S101 - it is connected
         async with connection.transaction():
@@ -144,10 +145,19 @@ class CommitWriter:
             )
             right = [commit for commit, refusal in zip(batch, answers, strict=True) if refusal is None]
             if right and (netted := net(right)) is not None:
-                await statement.fetch(*pack(netted))
+                await self._send(netted)
         return answers
 
-    async def _connected(self) -> PreparedStatement[asyncpg.Record]:
+    async def _send(self, netted: Netted) -> None:
+        parameters = pack(netted)
+        assert self._connection is not None  # noqa: S101 - it is connected
+        assert self._statement is not None  # noqa: S101
+        if len(parameters) == _USUAL:
+            await self._statement.fetch(*parameters)
+        else:
+            await self._connection.fetch(COMMIT_LEAVING, *parameters)
+
+    async def _connected(self) -> None:
         if self._connection is None or self._connection.is_closed() or self._statement is None:
             await self._drop()
             self._connection = await connect(self._dsn)
@@ -155,7 +165,6 @@ class CommitWriter:
             # The driver ends a prepare without a sync, and until one comes the backend stays in a transaction
             # that holds the tables' locks: a later migration would wait for it for ever.
             await self._connection.execute("SELECT 1")
-        return self._statement
 
     async def _drop(self) -> None:
         """Forget the connection. After any doubt it is ended, not tidied: what it was doing is unknown anyhow."""

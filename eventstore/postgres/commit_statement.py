@@ -9,6 +9,13 @@ COMMIT = """
 SELECT perdure.commit_2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 """
 
+COMMIT_LEAVING = """
+-- perdure commit
+-- As COMMIT, and $18 what forgotten streams leave behind; see 0010_left_behind.sql. Not one statement for both: the usual
+-- batch has nothing of the kind, and need not pay for the question
+SELECT perdure.commit_3($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+"""
+
 REFUSED = "PD001"
 """The function's SQLSTATE for a batch that holds a fenced partition or a stream at another version."""
 

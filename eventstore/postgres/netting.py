@@ -71,7 +71,11 @@ def net(batch: Sequence[Commit]) -> Netted | None:
                 marks.add((stream, mark.command_id))
         _add(netted, commit)
     # A stream that begins with this batch needs no look: its first event's unique key refuses a second beginning.
-    netted.bases = {stream: begin for stream, (begin, end) in streams.items() if begin > 0 or end == begin}
+    netted.bases = {
+        stream: begin
+        for stream, (begin, end) in streams.items()
+        if begin > 0 or end == begin or stream in netted.forgotten
+    }
     return netted
 
 

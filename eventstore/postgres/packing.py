@@ -3,7 +3,7 @@
 Encoding an array element by element costs the driver 1 µs for a text or a blob and 3 µs for a time, and a commit
 has dozens of elements: more than everything else together. So a column travels as one piece of text, which Python
 joins and Postgres takes apart in C, and a table without changes as NULL. `migrations/0005_commit.sql` has the
-columns of every part and how each kind of column is written; 0009 adds the last two.
+columns of every part and how each kind of column is written; 0009 adds two, and 0010 the last.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Parameters = list[str | bytes | None]
 
 
 def pack(netted: Netted) -> Parameters:
-    """Give the parameters of `COMMIT`, in its order."""
+    """Give the parameters of `COMMIT`, in its order; one more, for `COMMIT_LEAVING`, if forgotten streams leave something."""
     mark = ""
     while True:
         packing = _Packing(_ITEM_END + mark, _COLUMN_END + mark)
@@ -61,6 +61,8 @@ class _Packing:
             self._attributes(netted),
             self._texts(netted.forgotten) if netted.forgotten else None,
         ]
+        if netted.forgotten and (left_behind := self._events(netted, slots, left_behind=True)) is not None:
+            parts.append(left_behind)
         return [self._item_end, self._column_end, b"".join(self._blobs), *parts]
 
     # -- kinds of columns -------------------------------------------------------------------------------
@@ -105,10 +107,17 @@ class _Packing:
             return None
         return self._part(self._texts(list(netted.bases)), _numbers(list(netted.bases.values())))
 
-    def _events(self, netted: Netted, slots: dict[int, int]) -> str | None:
+    def _events(self, netted: Netted, slots: dict[int, int], *, left_behind: bool = False) -> str | None:
         rows = [
-            (slots[commit.partition], ordinal + place, commit.stream, commit.expected_version + place, event)
+            (
+                slots[commit.partition],
+                ordinal + place,
+                commit.stream,
+                place if left_behind else commit.expected_version + place,
+                event,
+            )
             for commit, ordinal in netted.commits
+            if commit.forget is left_behind
             for place, event in enumerate(commit.events, 1)
         ]
         if not rows:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from eventstore import EventStore, LoadRequest, UnserialisableInput, WrongExpectedVersion
-from tests.conformance.store.building import commit, execution, mark, snapshot, write
+from tests.conformance.store.building import commit, event, execution, mark, snapshot, write
 from tests.conformance.store.kits import NOW
 
 
@@ -61,10 +61,64 @@ async def test_an_id_can_begin_anew(store: EventStore) -> None:
     assert row.attributes is None
 
 
-async def test_it_can_not_write_at_the_same_time(store: EventStore) -> None:
-    """Such a commit contradicts itself."""
-    with pytest.raises(UnserialisableInput, match="forgets"):
-        await store.commit([commit(forget=True)])
+async def test_what_is_left_behind(store: EventStore) -> None:
+    """Events of the forgetting commit are the stream's first ones, at the next offsets; with them its marks and messages."""
+    await write(store, commit(count=3), commit("Account/2"))
+    left = commit(expected=3, count=0, forget=True, events=[event("Gone", data=b"1"), event("Really", data=b"2")])
+    left.inbox = [mark()]
+    await write(store, commit("Account/2", 1, count=2), left, commit("Account/3"))
+    first, second = await store.read_stream("Account/1")
+    assert (first.version, first.offset, first.type, first.data, first.epoch) == (1, 7, "Gone", b"1", 1)
+    assert (second.version, second.offset, second.type) == (2, 8, "Really")
+    assert [event.offset for event in await store.read_partition(0)] == [4, 5, 6, 7, 8, 9]
+    assert list(await store.replies([("Account/1", "command-1")])) == [("Account/1", "command-1")]
+
+
+async def test_what_is_left_behind_speaks_against_an_unseen_beginning(store: EventStore) -> None:
+    """Who believes that there is no such stream is refused; who has seen what is left goes on behind it."""
+    await write(store, commit(count=3, execution=execution()))
+    await write(store, commit(expected=3, count=0, forget=True, events=[event("Gone")]))
+    (answer,) = await store.commit([commit()])
+    assert isinstance(answer, WrongExpectedVersion)
+    await write(store, commit(expected=1, count=2, execution=execution()))
+    assert [event.version for event in await store.read_stream("Account/1")] == [1, 2, 3]
+
+
+async def test_leaving_something_only_at_the_version_that_was_seen(store: EventStore) -> None:
+    """The same as for forgetting all; also for a stream that nobody had seen."""
+    await write(store, commit(count=2))
+    for seen in (1, 0):
+        (answer,) = await store.commit([commit(expected=seen, count=0, forget=True, events=[event("Gone")])])
+        assert isinstance(answer, WrongExpectedVersion)
+    assert await store.stream_version("Account/1") == 2
+
+
+async def test_leaving_something_next_to_a_commit_that_is_refused(store: EventStore) -> None:
+    """The good one goes in, and what comes after it in the batch looks again."""
+    await write(store, commit(count=2))
+    left = commit(expected=2, count=0, forget=True, events=[event("Gone")])
+    answers = await store.commit([commit("Account/2", 7), left, commit(expected=1), commit("Account/3")])
+    assert [type(answer) for answer in answers] == [WrongExpectedVersion, type(None), WrongExpectedVersion, type(None)]
+    assert [(event.stream, event.type) for event in await store.read_partition(0)][-2:] == [
+        ("Account/1", "Gone"),
+        ("Account/3", "Deposited"),
+    ]
+
+
+async def test_what_was_left_behind_can_be_forgotten(store: EventStore) -> None:
+    """Then there is nothing at all."""
+    await write(store, commit(count=2))
+    await write(store, commit(expected=2, count=0, forget=True, events=[event("Gone")]))
+    await write(store, commit(expected=1, count=0, forget=True))
+    assert await store.stream_version("Account/1") == 0
+    await write(store, commit())
+
+
+async def test_it_leaves_events_alone(store: EventStore) -> None:
+    """A row of the listing or a snapshot with it contradicts the commit itself."""
+    for more in ({"execution": execution()}, {"snapshot": snapshot(1)}):
+        with pytest.raises(UnserialisableInput, match="forgets"):
+            await store.commit([commit(forget=True, **more)])
 
 
 async def test_expired(store: EventStore) -> None:

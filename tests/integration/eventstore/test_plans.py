@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from eventstore.postgres import lease_statements, read_statements
-from eventstore.postgres.commit_statement import COMMIT, HANDLED, VERSIONS
+from eventstore.postgres.commit_statement import COMMIT, COMMIT_LEAVING, HANDLED, VERSIONS
 from eventstore.postgres.connection import connect
 from eventstore.postgres.netting import net
 from eventstore.postgres.packing import Parameters, pack
@@ -233,7 +233,7 @@ async def test_every_statement_can_be_prepared(kit: PostgresKit) -> None:
     ]
     connection = await connect(kit.dsn)
     try:
-        for text in [*texts, COMMIT, HANDLED, VERSIONS]:
+        for text in [*texts, COMMIT, COMMIT_LEAVING, HANDLED, VERSIONS]:
             await connection.prepare(text)
     finally:
         await connection.close()

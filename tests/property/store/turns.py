@@ -125,9 +125,23 @@ def _commit(stream: str) -> st.SearchStrategy[Commit]:
     )
 
 
+def _forgetting(stream: str) -> st.SearchStrategy[Commit]:
+    return st.builds(
+        Commit,
+        partition=st.just(STREAMS[stream]),
+        epoch=st.just(0),
+        stream=st.just(stream),
+        events=_lists(_events),
+        inbox=_lists(_marks),
+        forget=st.just(True),
+        **_around,
+    )
+
+
 _turns = st.builds(
     Turn,
     commit=st.sampled_from(sorted(STREAMS)).flatmap(_commit)
+    | st.sampled_from(sorted(STREAMS)).flatmap(_forgetting)
     | st.builds(Commit, partition=st.integers(0, PARTITIONS - 1), epoch=st.just(0), **_around),
     version_off=_mostly_right,
     epoch_off=_mostly_right,
@@ -165,8 +179,8 @@ async def _batch(turns: list[Turn], store: EventStore, leases: Leases) -> list[C
         commit = replace(turn.commit, epoch=max(epochs[turn.commit.partition] + turn.epoch_off, 0))
         if commit.stream:
             commit.expected_version = max(versions[commit.stream] + turn.version_off, 0)
-            versions[commit.stream] = head = commit.expected_version + len(commit.events)
-            if turn.snapshot and head:
+            versions[commit.stream] = head = len(commit.events) + (0 if commit.forget else commit.expected_version)
+            if turn.snapshot and head and not commit.forget:
                 commit.snapshot = Snapshot(head, b"%d" % head, code="")
         batch.append(commit)
     return batch
