@@ -84,6 +84,16 @@ class Node:
             TransportError: the broker could not.
         """
         await self._transport.declare(Topology(self._store.partitions, self._app.task_queues))
+        try:
+            await self._host_until(stop, ready)
+        finally:
+            # Cancelled, or failed: coroutines that nobody ends run their clean-up code when they are collected, and
+            # the tasks that it calls would really run, right here.
+            for service, _ in self._serving.values():
+                service.host.drop()
+        log.info("node is down", node=self.name)
+
+    async def _host_until(self, stop: asyncio.Event, ready: Callable[[], None] | None) -> None:
         mail = StrayMail(self._services, self._any_host)
         async with asyncio.TaskGroup() as group:
             self._group = group
@@ -105,7 +115,6 @@ class Node:
                 ready()
             await stop.wait()
             await self._shut_down(duties)
-        log.info("node is down", node=self.name)
 
     def _stray(self, source: Destination, handle: Handle) -> Coroutine[None, None, None]:
         return consume(self._transport, source, prefetch=FORWARD_PREFETCH, handle=handle, jitter=self._jitter)
