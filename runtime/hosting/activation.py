@@ -41,7 +41,7 @@ from eventstore import (
 from runtime.hosting.calls import answer_message, mark_of, outcome_of
 from runtime.hosting.delayed import mark_id
 from runtime.hosting.entity import EntityBehaviour
-from runtime.hosting.forgetting import DELETED, forget
+from runtime.hosting.forgetting import forget
 from runtime.hosting.forgetting import mark_id as mark_id_of_deletion
 from runtime.hosting.former_runs import asked_marks, start_id
 from runtime.hosting.ground import answers
@@ -107,7 +107,7 @@ class Activation:
         self.mailbox: deque[Item] = deque()
         self.units: deque[TurnUnit] = deque()
         self.last_used = 0.0
-        self.deletions: set[str] = set()  # marks of requests to delete it, as far as the log was asked for
+        self.deletions: dict[str, bytes] = {}  # answers to requests to delete it, as far as the log was asked for
         self.doubtful = False  # a commit is unknown: what the outbox remembers of its tasks may be out of date
         self.behaviour = self._fresh()
 
@@ -164,7 +164,7 @@ class Activation:
         """Go on with what was read. False: not from this snapshot, which another code made or which is damaged."""
         if self.phase is not Phase.LOADING:
             return True
-        self.deletions = {id for id in stream.inbox if id.startswith("\v")}
+        self.deletions = {id: mark.reply for id, mark in stream.inbox.items() if id.startswith("\v")}
         for damaged in stream.damaged:
             log.error("snapshot damaged", actor=self.stream, snapshot=damaged)
         if isinstance(self.kind, AbsentType) and not is_workflow(stream):
@@ -266,12 +266,12 @@ class Activation:
             self._reload([], error=None)
 
     def _forget(self, item: Item) -> None:
-        if isinstance(item.content, Delete) and mark_id_of_deletion(item.content) in self.deletions:
-            self._submit(Step(replies=answers(item, DELETED)), item)  # what is here now began after it
+        if isinstance(item.content, Delete) and (told := self.deletions.get(mark_id_of_deletion(item.content))):
+            self._submit(Step(replies=answers(item, told)), item)  # it was deleted, or refused: what is here now stays
             return
         step = forget(self.host.ground, self.behaviour, item)
         self._submit(step, item)
-        if step.commit is not None:
+        if step.commit is not None and step.commit.forget:
             self._reload([], error=None)
 
     def _submit(self, step: Step, item: Item) -> None:

@@ -7,7 +7,7 @@ Invariants, and who keeps them:
   that comes for an instance which is gone closes its row;
 * whatever comes meanwhile finds the log as it is: the activation is loaded anew before it handles the next message;
 * a command that comes again is not run again: inbox marks stay until they are older than any repetition;
-* a request that comes again deletes nothing that began anew: it leaves a mark, too.
+* a request that comes again deletes nothing that began anew, and nothing that it was told is kept: it leaves a mark, too.
 """
 
 from __future__ import annotations
@@ -57,13 +57,22 @@ class Instance(Protocol):
 
 
 def forget(ground: Ground, instance: Instance, item: Item) -> Step:
-    """Make the step that deletes an instance, or says why it can't be. With a commit, the instance is of no use any more."""
+    """Make the step that deletes an instance, or says why it can't be; after a commit that forgets it is of no use any more."""
     if (obstacle := _obstacle(instance)) is not None:
-        return refusal(item, obstacle)
+        return _refused(ground, instance, item, obstacle)
     commit = Commit(ground.partition, ground.epoch, instance.stream, instance.version, forget=True)
     if isinstance(item.content, Delete):
         commit.inbox = [InboxMark(mark_id(item.content), 0, encode_message(DELETED))]
     return Step(commit, answers(item, DELETED))
+
+
+def _refused(ground: Ground, instance: Instance, item: Item, obstacle: Reply) -> Step:
+    """Refuse a request for good: whoever was told that the instance is still there must not lose it to a repetition."""
+    if not isinstance(item.content, Delete) or item.reply_to is None or obstacle.status is Status.STUCK:
+        return refusal(item, obstacle)
+    commit = Commit(ground.partition, ground.epoch, instance.stream, instance.version)
+    commit.inbox = [InboxMark(mark_id(item.content), 0, encode_message(obstacle))]
+    return Step(commit, answers(item, obstacle))
 
 
 def mark_id(request: Delete) -> str:

@@ -115,6 +115,35 @@ def test_a_deletion_that_comes_again_deletes_nothing_new(play: Play) -> None:
     play(story, APP)
 
 
+def test_a_deletion_that_was_refused_stays_so_when_it_comes_again(play: Play) -> None:
+    """Who was told that the instance is still there must not lose it to a repetition of the same message."""
+
+    async def story(place: Place) -> None:
+        place.deletes = True
+        first = await place.node()
+        await place.worker()
+        client = await place.client()
+        early = Delete(type="Stock", id="tea", command_id="away")
+        running = Delete(type="Gift", id="1", command_id="away")
+        assert (await client._asker.ask(early, 20.0)).status is Status.NOT_FOUND
+        await client.start(Gift, "1", "book")
+        assert (await client._asker.ask(running, 20.0)).status is Status.CONFLICT
+        await client.call(Stock, "tea", "add", 2)
+        await client.call(Gift, "1", "give")
+        assert await client.result(Gift, "1") == "wrapped book"
+        for _ in range(2):
+            assert (await client._asker.ask(early, 60.0)).status is Status.NOT_FOUND
+            assert (await client._asker.ask(running, 60.0)).status is Status.CONFLICT
+            await place.stop(first)
+            first = await place.node()
+        assert await client.query(Stock, "tea", "units") == 2
+        assert await client.result(Gift, "1") == "wrapped book"
+        await client.delete(Stock, "tea")
+        await client.delete(Gift, "1")
+
+    play(story, APP)
+
+
 def test_a_workflow_goes_before_its_child(play: Play) -> None:
     """The child's end finds nobody, and closes the row that waited for it."""
 
