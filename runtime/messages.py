@@ -138,11 +138,13 @@ class Fork(Addressed, tag="fork"):
     """Create an instance out of another one of the same type, `source` by its id: with its events up to `version`.
 
     `changes` gives, by version, fields of an event's data other values. Fork the same twice, and it is done once.
+    Said again with one `command_id` it gets one answer.
     """
 
     source: str
     version: Annotated[int, Meta(ge=1, le=2**31 - 1)]
     changes: dict[int, Raw] = {}
+    command_id: str | None = None
 
 
 class Delete(Addressed, tag="delete"):

@@ -155,7 +155,14 @@ class Calls:
         """Make the order that forks an instance; raises `CommandInvalid` when a change can't be JSON."""
         _checked(type, source)
         encoded = {at: Raw(encode(fields)) if not isinstance(fields, Raw) else fields for at, fields in changes.items()}
-        return Fork(type=_checked(type, id), id=id, source=source, version=version, changes=encoded)
+        return Fork(
+            type=_checked(type, id),
+            id=id,
+            source=source,
+            version=version,
+            changes=encoded,
+            command_id=self._new_id(),
+        )
 
     def delete(self, type: Address, id: str) -> Delete:
         """Make the order that deletes an instance."""

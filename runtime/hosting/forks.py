@@ -117,7 +117,7 @@ class Forks:
             return _missing(source, message.version, await store.stream_version(source))
         origin = Origin(source, message.version, message.changes)
         try:
-            commit = self._commit(kind, message.stream, origin, events)
+            commit = self._commit(kind, message, origin, events)
         except InvalidInput as error:
             return error_reply(Status.INVALID, error)
         except (Nondeterminism, Bug) as error:
@@ -141,18 +141,20 @@ class Forks:
             key = (message.stream, _MARK)
             mark = (await self._services.store.replies([key])).get(key)
             same = mark is not None and mark.digest == _digest(Origin(source, message.version, message.changes))
-        return _created(False) if same else conflict(note)
+        # Asked again, because its answer was lost, the request that made it hears so again.
+        made_it = message.command_id is not None and first.causation_id == _cause(message, source)
+        return _created(made_it) if same else conflict(note)
 
     def _commit(
-        self, kind: ActorType | WorkflowType, stream: str, origin: Origin, events: list[RecordedEvent]
+        self, kind: ActorType | WorkflowType, message: Fork, origin: Origin, events: list[RecordedEvent]
     ) -> Commit:
         copied = copy(kind, events, origin)
         events = [replace(event, data=made.data) for event, made in zip(events, copied, strict=True)]
         if isinstance(kind, WorkflowType):
-            commit = WorkflowBehaviour(self._ground, kind, stream).adopt(events)
+            commit = WorkflowBehaviour(self._ground, kind, message.stream).adopt(events)
         else:
-            commit = self._commit_of_actor(kind, stream, origin, events)
-        commit.events[0].causation_id = f"fork of {origin.stream}"
+            commit = self._commit_of_actor(kind, message.stream, origin, events)
+        commit.events[0].causation_id = _cause(message, origin.stream)
         return commit
 
     def _commit_of_actor(self, kind: ActorType, stream: str, origin: Origin, events: list[RecordedEvent]) -> Commit:
@@ -192,6 +194,11 @@ def _missing(source: str, version: int, newest: int) -> Reply:
 
 def _created(created: bool) -> Reply:
     return Reply(Status.OK, Raw(b'{"created":true}' if created else b'{"created":false}'))
+
+
+def _cause(message: Fork, source: str) -> str:
+    cause = f"fork of {source}"
+    return cause if message.command_id is None else f"{cause} by {message.command_id}"
 
 
 def _identity(origin: Origin) -> tuple[str, int, bytes]:

@@ -485,7 +485,7 @@ def _check_ids(content: Inbound) -> None:
         return  # what a stream's name is made into may be longer than what people choose
     if isinstance(content, TaskOutcome | ChildOutcome | CommandOutcome):
         return
-    if isinstance(content, Send | Start | Cancel | Terminate | Resolve | Delete):
+    if isinstance(content, Send | Start | Cancel | Terminate | Resolve | Delete | Fork):
         _check_id("command_id", content.command_id)
     _check_id("correlation_id", content.correlation_id)
 
