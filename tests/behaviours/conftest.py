@@ -1,4 +1,4 @@
-"""One story, three installations."""
+"""One story, three installations; the one in memory is run in several ways."""
 
 from __future__ import annotations
 
@@ -8,17 +8,23 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from actors import App
-from tests.behaviours.place import Story, on_memory, on_servers
-from tests.simulation.world import simulate
+from tests.behaviours.modes import MODES, PLAIN
+from tests.behaviours.place import Story, in_memory, on_servers
 
 Play = Callable[[Story, App], None]
 
+_BY_NAME = {"memory": PLAIN} | {f"memory, {mode.name}": mode for mode in MODES}
 
-@pytest.fixture(params=["memory", "postgres", "rabbitmq"])
+
+@pytest.fixture(params=[*_BY_NAME, "postgres", "rabbitmq"])
 def play(request: pytest.FixtureRequest) -> Play:
-    """Plays a story of an app: in memory and virtual time, on Postgres alone, on Postgres with RabbitMQ."""
-    if request.param == "memory":
-        return lambda story, app: simulate(lambda world: on_memory(world, story), app)
+    """Plays a story of an app: in memory and virtual time, in all modes; on Postgres alone; on Postgres with RabbitMQ."""
+    if (mode := _BY_NAME.get(request.param)) is not None:
+
+        def on_memory(story: Story, app: App) -> None:
+            in_memory(story, app, mode)
+
+        return on_memory
     new_database: Callable[[], Awaitable[str]] = request.getfixturevalue("fresh_database")
     new_broker: Callable[[], Awaitable[str]] | None = None
     if request.param == "rabbitmq":

@@ -14,10 +14,11 @@ import msgspec
 
 from actors import App
 from runtime import Client, Settings, connect, migrate, run_node, run_worker
+from tests.behaviours.modes import PLAIN, Count, Mode, MortalWorld, RepeatingBroker
 from tests.integration.runtime import audit as of_servers
 from tests.integration.runtime.crew_app import settings_for
 from tests.simulation.audit import audit_log, audit_rest
-from tests.simulation.world import Hosted, World
+from tests.simulation.world import Hosted, World, simulate
 from tests.waiting import wait_until
 
 Story = Callable[["Place"], Awaitable[None]]
@@ -27,6 +28,7 @@ class Place(ABC):
     """One installation. What it has running is stopped, and the log audited, when the story is over."""
 
     deletes = False  # a story that deletes instances says so
+    calm = True  # no mode makes work out of every step: a story may do thousands of them
 
     def __init__(self, app: App) -> None:
         self.app = app
@@ -81,11 +83,13 @@ class Place(ABC):
 
 
 class MemoryPlace(Place):
-    """The memory store and transport, in virtual time."""
+    """The memory store and transport, in virtual time; under a mode, or as it is."""
 
     def __init__(self, world: World, clients: AsyncExitStack) -> None:
         super().__init__(world.app)
         self.world, self._clients = world, clients
+        self.calm = not isinstance(world, MortalWorld)
+        self._seconds = 20 if self.calm else 200
 
     async def node(self, app: App | None = None) -> Hosted:
         return self.world.node(app=app)
@@ -97,17 +101,16 @@ class MemoryPlace(Place):
         return await self._clients.enter_async_context(self.world.client())
 
     async def stop(self, process: Hosted) -> None:
-        await process.stop()
+        await self._there(process).stop()
 
     async def kill(self, process: Hosted) -> None:
-        process.die()
+        self._there(process).die()
 
     async def log(self, stream: str) -> list[tuple[str, Any]]:
-        kept = self.world.store.log.streams.get(stream)
-        return [] if kept is None else [(event.type, msgspec.json.decode(event.data)) for event in kept.events]
+        return log_of(self.world, stream)
 
     async def until(self, predicate: Callable[[], Any], what: str = "") -> Any:
-        return await self.world.until(predicate, seconds=20, what=what)
+        return await self.world.until(predicate, seconds=self._seconds, what=what)
 
     def now(self) -> datetime:
         return self.world.now()
@@ -123,9 +126,39 @@ class MemoryPlace(Place):
         """Stop all, and look that nothing is left undone."""
         world = self.world
         await world.until(lambda: not any(p.outbox for p in world.store.log.partitions), what="an empty outbox")
+        if isinstance(world.broker, RepeatingBroker):
+            broker = world.broker
+            await world.until(lambda: not broker.under_way and not _in_hand(world), what="the last copy")
+        if isinstance(world, MortalWorld):
+            world.over = True
+            await world.until(lambda: set(world.owners()) <= {None, *_living(world)}, what="the leases of the dead end")
         await world.stop_all()
         audit_log(world.store, self.app)
         audit_rest(world.store, world.broker, self.app.task_queues, ended=False)
+
+    def _there(self, process: Hosted) -> Hosted:
+        """Find who is there in a process's place, and let it live until the story ends it."""
+        if not isinstance(self.world, MortalWorld):
+            return process
+        there = self.world.heir(process)
+        self.world.spared.add(there)
+        return there
+
+
+def log_of(world: World, stream: str) -> list[tuple[str, Any]]:
+    """Give the types and the data of a stream's events."""
+    kept = world.store.log.streams.get(stream)
+    return [] if kept is None else [(event.type, msgspec.json.decode(event.data)) for event in kept.events]
+
+
+def _in_hand(world: World) -> bool:
+    """Whether somebody has messages that he has not acknowledged."""
+    subscriptions = [each for process in world.processes for each in process.transport._subscriptions]
+    return any(subscription._unacked for subscription in subscriptions)
+
+
+def _living(world: World) -> list[str]:
+    return [process.name for process in world.processes if not process.dead and not process.main.done()]
 
 
 class ServerPlace(Place):
@@ -203,12 +236,19 @@ class ServerPlace(Place):
         return process
 
 
-async def on_memory(world: World, story: Story) -> None:
-    """Play a story on the memory adapters."""
-    async with AsyncExitStack() as clients:
-        place = MemoryPlace(world, clients)
-        await story(place)
-        await place.finish()
+def in_memory(story: Story, app: App, mode: Mode = PLAIN) -> Count:
+    """Play a story on the memory adapters, under a mode; gives what the mode has counted."""
+    with mode.on() as count:
+
+        async def told(world: World) -> None:
+            async with AsyncExitStack() as clients:
+                place = MemoryPlace(world, clients)
+                await story(place)
+                await place.finish()
+            count["deaths"] = world.deaths if isinstance(world, MortalWorld) else 0
+
+        simulate(told, app, broker=mode.broker(count), world=mode.world, **mode.settings)
+    return count
 
 
 async def on_servers(app: App, database: str, broker: str | None, story: Story) -> None:

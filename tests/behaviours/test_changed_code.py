@@ -196,7 +196,7 @@ def test_four_kinds_of_nondeterminism_each_detected_and_nothing_of_the_wrong_pat
 
     async def story(place: Place) -> None:
         node = await place.node(App(actors=[Right], tasks=TASKS))
-        worker = await place.worker(App(tasks=TASKS))
+        await place.worker(App(tasks=TASKS))
         client = await place.client()
         await client.start(Right, "1")
         await place.until(lambda: ended_tasks(place, 2))
@@ -210,8 +210,7 @@ def test_four_kinds_of_nondeterminism_each_detected_and_nothing_of_the_wrong_pat
         assert types[5:] == ["Stuck", "CommandReceived"]
         await deploy(place, node, Right)
         assert await client.result(Right, "1") == ["posted one", "posted two"]
-        assert ran == ["post one", "post two"]
-        await place.stop(worker)
+        assert set(ran) == {"post one", "post two"}
 
     play(story, App(actors=[Right], tasks=TASKS))
 

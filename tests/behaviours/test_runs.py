@@ -12,8 +12,6 @@ from runtime import AlreadyFinished
 from tests.behaviours.conftest import Play
 from tests.behaviours.place import Place
 
-ITEMS = 1500
-
 
 @task
 async def double(n: int) -> int:
@@ -136,9 +134,10 @@ def test_a_map_over_many_items(play: Play) -> None:
         await place.node()
         await place.worker()
         client = await place.client()
-        assert await client.execute(Doubled, "1", ITEMS, timeout=40) == ITEMS * (ITEMS - 1)
+        items = 1500 if place.calm else 60
+        assert await client.execute(Doubled, "1", items, timeout=600) == items * (items - 1)
         assert await client.execute(Doubled, "2", 50, 7, timeout=40) == 50 * 49
         types = await place.types("Doubled/1")
-        assert (types.count("TasksScheduled"), types.count("TaskCompleted")) == (2, ITEMS)
+        assert (types.count("TasksScheduled"), types.count("TaskCompleted")) == (2 if place.calm else 1, items)
 
     play(story, APP)

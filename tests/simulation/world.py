@@ -210,13 +210,15 @@ def simulate(
     broker: MemoryBroker | None = None,
     partitions: int = 2,
     within: float = 600.0,
+    world: type[World] = World,
     **settings: Any,
 ) -> T:
     """Tell a story in a world of its own. A process that fails by itself fails the story."""
+    make = world
     random.seed(11)
 
     async def told() -> T:
-        world = World(app, broker, partitions, **settings)
+        world = make(app, broker, partitions, **settings)
         try:
             async with asyncio.timeout(within):
                 telling = asyncio.ensure_future(story(world))
