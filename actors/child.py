@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Generic, get_args
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from actors.errors import DefinitionError
 from actors.journal import ChildCancelRequested, ChildStarted, OnClose
@@ -14,10 +14,33 @@ from actors.names import stream_name
 from actors.operation import ChildCall
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar  # type checkers bring it; its defaults are in typing from 3.13 on
+
     from actors.requests import Requests
     from actors.workflow import Workflow
 
+    R = TypeVar("R", default=Any)
+else:
+    from typing import TypeVar
+
+    R = TypeVar("R")
+
 _NOT_AWAITED = "its parent does not wait for it any more"
+
+
+class ChildOptions(Struct, frozen=True):
+    """What code may say of a child besides its arguments; `Workflow.execute` tells what each means."""
+
+    on_close: OnClose = "cancel"
+    run_timeout: float | None = None
+
+    def check(self) -> None:
+        """Raise `DefinitionError` unless each is one of its values."""
+        from actors.definition import checked_timeout  # which knows `Workflow`, which knows this file
+
+        if self.on_close not in get_args(OnClose):
+            raise DefinitionError(f"on_close is {self.on_close!r}; expected one of {', '.join(get_args(OnClose))}")
+        checked_timeout(self.run_timeout, "run_timeout")
 
 
 def start_child(
@@ -26,16 +49,16 @@ def start_child(
     id: str,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    on_close: OnClose,
+    options: ChildOptions,
 ) -> ChildCall:
     """Decide that another workflow runs; see `Workflow.start_child`."""
     if program.loop.is_closed():
         raise GeneratorExit  # clean-up code of an instance that is being unloaded
-    if on_close not in get_args(OnClose):
-        raise DefinitionError(f"on_close is {on_close!r}; expected one of {', '.join(get_args(OnClose))}")
+    options.check()
     kind = program.kind.sibling(workflow)
     stream_name(kind.name, id)  # an id that is not allowed is a mistake here, and not the child's
-    started = ChildStarted(program.asked + 1, kind.name, id, Raw(kind.run_signature.encode(args, kwargs)), on_close)
+    input = Raw(kind.run_signature.encode(args, kwargs))
+    started = ChildStarted(program.asked + 1, kind.name, id, input, options.on_close, options.run_timeout)
     program.decide(started)
     program.asked += 1
     program.open[started.child] = operation = ChildCall(started, kind.run_signature, program.loop)
@@ -48,10 +71,10 @@ async def call_child(
     id: str,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    on_close: OnClose,
+    options: ChildOptions,
 ) -> Any:
     """Start another workflow and await its result; see `Workflow.execute`."""
-    operation = start_child(program, workflow, id, args, kwargs, on_close)
+    operation = start_child(program, workflow, id, args, kwargs, options)
     future = operation.future
     try:
         return operation.signature.decode_result(await future)
@@ -63,7 +86,7 @@ async def call_child(
         del program.open[operation.number]
 
 
-class ChildHandle:
+class ChildHandle(Generic[R]):
     """A child workflow that was started. Awaiting it gives its result, as often as it is awaited.
 
     A cancelled `await` asks the child to cancel, as awaiting an `asyncio.Task` does, unless it was started with
@@ -97,13 +120,13 @@ class ChildHandle:
             program.decide(ChildCancelRequested(operation.number, reason))
             operation.cancel_asked = True
 
-    def __await__(self) -> Generator[Any, None, Any]:
+    def __await__(self) -> Generator[Any, None, R]:
         return self._result().__await__()
 
     def __repr__(self) -> str:
         return f"<child {self._operation.started.stream}>"
 
-    async def _result(self) -> Any:
+    async def _result(self) -> R:
         operation = self._operation
         if not operation.future.done():
             try:
@@ -112,7 +135,8 @@ class ChildHandle:
                 if operation.on_close != "abandon":
                     self.cancel(_NOT_AWAITED)
                 raise
-        return operation.signature.decode_result(operation.future.result())
+        result: R = operation.signature.decode_result(operation.future.result())
+        return result
 
     def _ended(self, future: asyncio.Future[Any]) -> None:
         self._program.open.pop(self._operation.number, None)

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from msgspec import Raw
 
 from actors.attributes import checked
-from actors.child import ChildHandle, call_child, start_child
+from actors.child import ChildHandle, ChildOptions, call_child, start_child
 from actors.codec import decode_any, decoder, encode
 from actors.continuation import ContinueAsNew
 from actors.definition import WorkflowType
@@ -25,7 +25,6 @@ from actors.journal import (
     ChildStarted,
     CommandSent,
     JournalEvent,
-    OnClose,
     Origin,
     Patched,
     TaskScheduled,
@@ -134,16 +133,26 @@ class Requests:
         return await Mapping(self, task, inputs, at_most).results()
 
     def call_child(
-        self, workflow: type[Workflow] | str, id: str, args: tuple[Any, ...], kwargs: dict[str, Any], on_close: OnClose
+        self,
+        workflow: type[Workflow] | str,
+        id: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: ChildOptions,
     ) -> Coroutine[Any, Any, Any]:
         """Start another workflow and await its result; see `actors.workflow.Surroundings`."""
-        return call_child(self, workflow, id, args, kwargs, on_close)
+        return call_child(self, workflow, id, args, kwargs, options)
 
     def start_child(
-        self, workflow: type[Workflow] | str, id: str, args: tuple[Any, ...], kwargs: dict[str, Any], on_close: OnClose
-    ) -> ChildHandle:
+        self,
+        workflow: type[Workflow] | str,
+        id: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: ChildOptions,
+    ) -> ChildHandle[Any]:
         """Start another workflow; see `actors.workflow.Surroundings`."""
-        return ChildHandle(self, start_child(self, workflow, id, args, kwargs, on_close))
+        return ChildHandle(self, start_child(self, workflow, id, args, kwargs, options))
 
     def child_recorded(self, recorded: ChildStarted) -> bool:
         """Take over a child's recorded policy; says whether, unlike the code's, it leaves the child alone."""

@@ -10,28 +10,19 @@ from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, ParamSpec, Protocol, TypeVar, overload
 from uuid import UUID
 
-from actors.journal import OnClose
 from actors.names import split_stream
+from actors.parent import Parent, Runs
 from actors.reference import Speaker
 from actors.task import Task
 from actors.upcasting import WorkflowUpcaster
 
 if TYPE_CHECKING:
-    from actors.child import ChildHandle
+    from actors.child import ChildHandle, ChildOptions
     from actors.loop import DurableLoop
 
 T = TypeVar("T")
 P = ParamSpec("P")
 Item = TypeVar("Item")
-
-
-class _Runs(Protocol[P]):
-    """Anything with a `run`, for the types of the arguments that another one takes."""
-
-    _perdure: Surroundings
-
-    @property
-    def run(self) -> Callable[P, Coroutine[Any, Any, Any]]: ...
 
 
 class Surroundings(Protocol):
@@ -66,14 +57,24 @@ class Surroundings(Protocol):
         ...
 
     def call_child(
-        self, workflow: type[Workflow] | str, id: str, args: tuple[Any, ...], kwargs: dict[str, Any], on_close: OnClose
+        self,
+        workflow: type[Workflow] | str,
+        id: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: ChildOptions,
     ) -> Coroutine[Any, Any, Any]:
         """Start another workflow and await its result."""
         ...
 
     def start_child(
-        self, workflow: type[Workflow] | str, id: str, args: tuple[Any, ...], kwargs: dict[str, Any], on_close: OnClose
-    ) -> ChildHandle:
+        self,
+        workflow: type[Workflow] | str,
+        id: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: ChildOptions,
+    ) -> ChildHandle[Any]:
         """Start another workflow."""
 
     def map_task(
@@ -110,7 +111,7 @@ class WorkflowLog:
         self._surroundings.log("error", event, fields)
 
 
-class Workflow(Speaker):
+class Workflow(Parent, Speaker):
     """Base of workflows. Write `async def run(self, …)`, and `@command` and `@query` methods as needed.
 
     `run` is replayed from the journal, so it must do the same each time: work in the outside world goes into
@@ -207,40 +208,7 @@ class Workflow(Speaker):
         value: T = self._perdure.record(make, type)
         return value
 
-    async def execute(
-        self, workflow: type[Workflow] | str, id: str, /, *args: Any, on_close: OnClose = "cancel", **kwargs: Any
-    ) -> Any:
-        """Start another workflow, a *child*, and wait for its result; several at once with `asyncio.gather`.
-
-        The child is an instance like any other: it has its own history, may live on another node, and takes commands
-        and queries. When the waiting is cancelled (`asyncio.timeout`, a cancelled run), the child is asked to cancel,
-        and nobody waits for what it makes of that; with `on_close="abandon"` it goes on. `start_child` gives a handle instead.
-
-        Args:
-            workflow: its class (or name), registered in the same `App`.
-            id: of the new instance. It is the child's for ever: no id can be executed twice, also not by this run.
-            args: arguments of the child's `run`.
-            on_close: what becomes of the child when this run ends first, in whatever way: "cancel", "terminate", "abandon".
-            kwargs: arguments of the child's `run` by name.
-
-        Raises:
-            ChildFailed: the child's run failed; `.type`, `.message` and `.details` tell of its failure. `.type` is `Conflict`
-                when the id belongs to an instance that somebody else started.
-            ChildCancelled, ChildTerminated: it was; both are a `ChildFailed`.
-        """
-        return await self._perdure.call_child(workflow, id, args, kwargs, on_close)
-
-    def start_child(
-        self, workflow: type[Workflow] | str, id: str, /, *args: Any, on_close: OnClose = "cancel", **kwargs: Any
-    ) -> ChildHandle:
-        """Start another workflow and go on: what `asyncio.create_task` is to a coroutine. Arguments as in `execute`.
-
-        `await` the handle for the result, which raises like `execute`; `handle.cancel()` asks the child to cancel. A
-        child that nobody awaits any more is cancelled with the end of this run, unless `on_close` says otherwise.
-        """
-        return self._perdure.start_child(workflow, id, args, kwargs, on_close)
-
-    def continue_as_new(self: _Runs[P], *args: P.args, **kwargs: P.kwargs) -> NoReturn:
+    def continue_as_new(self: Runs[P, Any], *args: P.args, **kwargs: P.kwargs) -> NoReturn:
         """End this run and begin a new one of the same instance, with these arguments of `run` and a fresh object.
 
         For an instance that lives long: only the last run's code is run again when the instance is loaded. Like `return`,

@@ -23,6 +23,7 @@ class ChildStarted(JournalEvent):
     """The code wants another workflow to run, `type/id`, and its result.
 
     `on_close` says what becomes of it when this run ends first; journals of before know only children that go on.
+    `timeout`: seconds after its start when the child is ended, in place of its class's.
     """
 
     child: int
@@ -30,6 +31,7 @@ class ChildStarted(JournalEvent):
     id: str
     input: Raw
     on_close: OnClose = "abandon"
+    timeout: float | None = None
 
     @property
     def stream(self) -> str:

@@ -101,7 +101,7 @@ def _local_given_up(world: World, hosted: Hosted, numbers: list[int]) -> None:
 def _children(world: World, hosted: Hosted, children: list[ChildStarted]) -> None:
     for child in children:
         caller = Caller(hosted.stream, child.child)
-        world.post(child.stream, StartRun(child.input, caller.key, caller))
+        world.post(child.stream, StartRun(child.input, caller.key, caller, timeout=child.timeout))
 
 
 def _stopped(world: World, hosted: Hosted, stopped: list[StoppedChild]) -> None:

@@ -62,6 +62,7 @@ def start_message(
         caller=caller,
         asked_at=now,
         stop=stop,
+        timeout=started.timeout,
     )
     partition = partition_of(started.stream, partitions)
     return OutboxMessage(caller.key, Destination.COMMANDS, str(partition), encode_message(start), correlation_id)

@@ -57,12 +57,29 @@ class Parent(Workflow):
         return "in time"
 
 
+class Patient(Workflow):
+    async def run(self) -> str:
+        await self.until(lambda: False)
+        return "never"
+
+
+class Hurried(Workflow):
+    """Gives its children less time than their class does, which gives them all they want."""
+
+    async def run(self) -> list[str]:
+        left = self.start_child(Patient, f"{self.id}-left", run_timeout=0.3)
+        ends = await asyncio.gather(
+            left, self.execute(Patient, f"{self.id}-awaited", run_timeout=0.2), return_exceptions=True
+        )
+        return [type(end).__name__ for end in ends]
+
+
 class Doubled(Workflow):
     async def run(self, count: int, at_most: int | None = None) -> int:
         return sum(await self.map(double, range(count), at_most=at_most))
 
 
-APP = App(actors=[Rounds, Slow, Parent, Doubled], tasks=[double])
+APP = App(actors=[Rounds, Slow, Parent, Patient, Hurried, Doubled], tasks=[double])
 
 
 def test_commands_blocking_and_not_blocking_continue_as_new(play: Play) -> None:
@@ -102,6 +119,21 @@ def test_child_timed_out(play: Play) -> None:
         assert await client.execute(Parent, "1", timeout=40) == "ChildTimedOut"
         with pytest.raises(RunTimedOut):
             await client.result(Slow, "1", timeout=40)
+
+    play(story, APP)
+
+
+def test_a_child_with_a_timeout_of_its_own(play: Play) -> None:
+    """It is the parent's word for this child, kept with its start: the class has none."""
+
+    async def story(place: Place) -> None:
+        await place.node()
+        client = await place.client()
+        assert await client.execute(Hurried, "1", timeout=40) == ["ChildTimedOut", "ChildTimedOut"]
+        for child in ("1-left", "1-awaited"):
+            assert await place.types(f"Patient/{child}") == ["RunStarted", "RunTimedOut"]
+            with pytest.raises(RunTimedOut):
+                await client.result(Patient, child, timeout=40)
 
     play(story, APP)
 

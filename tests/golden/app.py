@@ -12,6 +12,7 @@ from actors import (
     Actor,
     App,
     ChildFailed,
+    ChildTimedOut,
     Failure,
     PromiseFailed,
     Rejected,
@@ -166,6 +167,16 @@ class Parent(Workflow):
         handle.cancel("enough")
         ends += [type(end).__name__ for end in await asyncio.gather(handle, return_exceptions=True)]
         return ends
+
+
+class Hurried(Workflow):
+    """Gives a child less time than it needs."""
+
+    async def run(self) -> str:
+        try:
+            return await self.execute(Child, f"{self.id}-waits", "wait", run_timeout=5)
+        except ChildTimedOut as late:
+            return type(late).__name__
 
 
 class Bookable(Workflow):
@@ -445,7 +456,7 @@ class Transfer(Workflow):
 
 TASKS: list[Any] = [double, reserve, flaky, hopeless, look_up]
 NOW: list[Any] = [
-    Tasks, Waits, Handled, Child, Parent, Bookable, Living, Mapped, Changing, VersionedV1, Versioned, Mended, Found, Promised,
+    Tasks, Waits, Handled, Child, Parent, Hurried, Bookable, Living, Mapped, Changing, VersionedV1, Versioned, Mended, Found, Promised,
     Account, Book, Transfer, Desk,
 ]  # fmt: skip
 BEFORE: list[Any] = [ChangingBefore, VersionedBefore, Mistaken, AccountBefore]

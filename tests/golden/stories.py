@@ -61,6 +61,11 @@ async def children(world: World, client: Client) -> list[str]:
     return ["Parent/1", "Child/1-good", "Child/1-bad", "Child/1-waits", "Child/1-left"]
 
 
+async def hurried_children(world: World, client: Client) -> list[str]:
+    assert await client.execute("Hurried", "1") == "ChildTimedOut"
+    return ["Hurried/1", "Child/1-waits"]
+
+
 async def endings(world: World, client: Client) -> list[str]:
     for id in ("cancelled", "terminated"):
         await client.start("Bookable", id)
@@ -176,6 +181,6 @@ async def async_commands(world: World, client: Client) -> list[str]:
 STORIES: dict[str, Story] = {
     story.__name__: story
     for story in (
-        tasks, waits, commands, children, endings, deadlines, continued, mapped, restarted, patches, versions, stuck_and_parked, attributes, actors, promises, async_commands,
+        tasks, waits, commands, children, hurried_children, endings, deadlines, continued, mapped, restarted, patches, versions, stuck_and_parked, attributes, actors, promises, async_commands,
     )
 }  # fmt: skip

@@ -92,7 +92,11 @@ class Parent(Workflow):
                 except ExceptionGroup:
                     return "refused"
             case "wrong":
-                self.start_child(Ship, "17", "tea", on_close="burn")  # type: ignore[arg-type]  # the mistake
+                self.start_child(Ship, "17", "tea", on_close="burn")  # type: ignore[call-arg]  # the mistake
+            case "hurried":
+                return await self.execute(Ship, "17", "tea", run_timeout=7)
+            case "no time at all":
+                self.start_child(Ship, "17", "tea", run_timeout=0)
             case "dismissed":
                 self.start_child(Ship, "17", "tea", on_close=on_close).cancel()
                 await asyncio.sleep(60)
@@ -161,6 +165,19 @@ def test_cancelled_waiting_asks_for_the_child_s_cancellation(again: Any) -> None
         stage.keep(stage.execution.child_ended(2, "Ship/17", Outcome(error=cancelled(""), ended=CANCELLED), stage.now))
         assert stage.types[-1] == "ChildFailed"
         stage.replayed()
+
+
+def test_a_child_s_own_timeout_is_in_the_decision() -> None:
+    """With its start, so that the child has it, whatever the code says later; one that is none is a mistake in the code."""
+    with Family("hurried") as stage:
+        [started] = stage.first.children or []
+        assert started.timeout == 7
+        stage.ended(Outcome(error=ErrorInfo("ChildTimedOut", "late"), ended="timed_out"))
+        assert stage.types[-1] == "RunFailed"
+        stage.replayed()
+    with Family("no time at all") as stage:
+        assert stage.first.stuck is not None
+        assert "run_timeout: timeout must be above 0" in stage.first.stuck.message
 
 
 def test_an_abandoned_child_goes_on_when_the_waiting_ends(again: Any) -> None:

@@ -56,7 +56,7 @@ class Parent(Workflow):
             case "unknown":
                 await self.execute(Stranger, "17")
             case "bad arguments":
-                await self.execute(Ship, "17", item=3)
+                await self.execute(Ship, "17", item=3)  # type: ignore[call-overload]  # the mistake
             case "bad id":
                 await self.execute(Ship, "a/b", "tea")
             case "left":

@@ -48,7 +48,8 @@ class OrderV3(Order, name="Order", version=3):
 
 class Parent(Workflow):
     async def run(self, by_name: bool) -> Any:
-        return await self.execute("Order" if by_name else OrderV1, "child", text="hello")
+        order: Any = "Order" if by_name else OrderV1
+        return await self.execute(order, "child", text="hello")
 
 
 def with_all(*classes: type[Workflow]) -> WorkflowType:

@@ -31,7 +31,18 @@ class Parent(Workflow):
         return "in time"
 
 
-APP = App(actors=[Slow, Parent])
+class Impatient(Workflow):
+    async def run(self) -> str:
+        child = self.start_child(Slow, self.id, run_timeout=30)
+        await asyncio.sleep(5)
+        try:
+            await child
+        except ChildTimedOut as late:
+            return str(late)
+        return "in time"
+
+
+APP = App(actors=[Slow, Parent, Impatient])
 
 
 async def finish(world: World) -> None:
@@ -49,6 +60,26 @@ def test_child_timed_out() -> None:
         async with world.client() as client:
             assert await client.execute(Parent, "1", timeout=300) == "ChildTimedOut"
             assert 100 <= world.elapsed < 110
+        await finish(world)
+
+    simulate(story, APP)
+
+
+@pytest.mark.parametrize("dies_at", [1, 29.99, 30.5])
+def test_a_child_s_own_timeout_survives_the_node(dies_at: float) -> None:
+    """It stands for the class's, from the child's start on, whoever owns the partitions then; and the parent hears it once."""
+
+    async def story(world: World) -> None:
+        node = world.node()
+        async with world.client() as client:
+            result = asyncio.ensure_future(client.execute(Impatient, "1", timeout=300))
+            await world.pass_time(dies_at - world.elapsed)
+            node.die()
+            world.node()
+            assert "12:00:30" in await result
+            assert world.elapsed < 60
+        assert types_of(world.store, "Slow/1") == ["RunStarted", "TimerSet", "RunTimedOut"]
+        assert types_of(world.store, "Impatient/1").count("ChildFailed") == 1
         await finish(world)
 
     simulate(story, APP)
