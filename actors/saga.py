@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, ParamSpec, Self
@@ -22,7 +23,8 @@ class Saga:
             await charge(trip)
 
     When the block ends by an exception, a failure or a cancellation, the compensations run one after the other, the last
-    one first, and then it goes on its way. A compensation that fails does not keep the others from running.
+    one first, and then it goes on its way. A compensation that fails does not keep the others from running, nor does a
+    cancellation that comes meanwhile: it has its way when all is undone.
 
     Raises (by the block):
         CompensationFailed: some compensations failed; its `details` names them, its `__cause__` is what ended the block.
@@ -52,11 +54,20 @@ class Saga:
         if error is None or isinstance(error, GeneratorExit):  # unloaded, not ended: it goes on elsewhere
             return
         failed: list[tuple[str, Failure]] = []
+        cancelled: asyncio.CancelledError | None = None
         while self._compensations:
             undo, name = self._compensations.pop()
+            undoing = asyncio.ensure_future(undo())
+            while not undoing.done():
+                try:
+                    await asyncio.wait([undoing])  # leaves it alone when we are cancelled
+                except asyncio.CancelledError as meanwhile:
+                    cancelled = meanwhile
             try:
-                await undo()
+                undoing.result()
             except Failure as failure:
                 failed.append((name, failure))
         if failed:
             raise CompensationFailed(failed) from error
+        if cancelled is not None:
+            raise cancelled

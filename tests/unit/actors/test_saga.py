@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from actors import CompensationFailed, DefinitionError, Failure, Rejected, Saga, Workflow, task
+from actors import CompensationFailed, DefinitionError, Failure, Rejected, RunCancelled, Saga, Workflow, task
 from actors.testing import WorkflowTest, crash_everywhere, in_turn
 
 
@@ -93,6 +93,53 @@ def test_a_cancellation_undoes() -> None:
     with pytest.raises(Failure, match="changed my mind"):
         slow.result()
     assert undone(run) == ["hotel"]
+
+
+def test_a_cancellation_waits_until_all_is_undone() -> None:
+    """What a failure has begun to undo is undone to its end, also when the run is cancelled meanwhile; then it has its way."""
+
+    def story(run: WorkflowTest) -> None:
+        trip = run.start(Refunds, "1")
+        run.advance(5)
+        trip.cancel("changed my mind")
+        with pytest.raises(RunCancelled, match="changed my mind"):
+            trip.result()
+
+    run = WorkflowTest(Refunds, tasks={undo: None})
+    story(run)
+    assert undone(run) == ["car", "flight", "hotel"]
+    assert crash_everywhere(Refunds, story, tasks={undo: None}) > 5
+
+
+def test_a_timeout_waits_until_all_is_undone() -> None:
+    """Its time runs out while a step is being undone."""
+    run = WorkflowTest(Hurried, tasks={undo: None})
+    assert run.start(Hurried, "1").result() == "too late"
+    assert undone(run) == ["car", "flight", "hotel"]
+
+
+async def refund(what: str) -> None:
+    """Undo in two steps that take time."""
+    await asyncio.sleep(10)
+    await undo(what)
+
+
+class Refunds(Workflow):
+    async def run(self) -> None:
+        async with Saga() as saga:
+            for what in ("hotel", "flight", "car"):
+                saga.compensate(refund, what)
+            raise Rejected("no seats")
+
+
+class Hurried(Refunds):
+    async def run(self) -> str:  # type: ignore[override]  # another workflow
+        try:
+            async with asyncio.timeout(5):
+                await Refunds.run(self)
+        except TimeoutError:
+            return "too late"
+        return "in time"
 
 
 class Slow(Workflow):
