@@ -254,6 +254,92 @@ TASKS_NOT_TOLD = Mutant(
     r"not within \d+(\.\d+)? virtual seconds",
 )
 
+TOLD_ROW_REMOVED_TOO_EARLY = Mutant(
+    "told row removed too early",
+    "a command that was told arrives, whatever the broker loses and in whatever order it delivers",
+    [
+        Edit(
+            "runtime/hosting/children.py",
+            "    return message.id.startswith(_OUTCOME)\n",
+            "    return message.id.startswith(_OUTCOME) or b'\"told\":true' in message.body\n",
+        )
+    ],
+    Seeds(),
+    "which never recorded it|never heard of it|told the book of",
+)
+
+ORDER_NOT_KEPT = Mutant(
+    "order of calls left to the broker",
+    "commands of one instance to another are recorded in the order in which they were given",
+    [Edit("runtime/hosting/calls.py", "    if message.caller is None or message.after is None:\n", "    if True:\n")],
+    Seeds(),
+    "in that order, and recorded as|told the book of",
+)
+
+STOP_LOST = Mutant(
+    "stop lost with the parent's end",
+    "a child ends when its parent has ended, unless it was to be abandoned",
+    [
+        Edit(
+            "actors/consequences.py",
+            '        _stop(turn, started, Stop("terminate" if tree',
+            '        tree and _stop(turn, started, Stop("terminate" if tree',
+        )
+    ],
+    Seeds(),
+    r"not within \d+ virtual seconds: nothing is left to do|was never stopped",
+)
+
+CARRIED_COMMAND_DROPPED = Mutant(
+    "carried command dropped",
+    "a command that is under way when a run starts over is handled by the next run",
+    [
+        Edit(
+            "actors/ledger.py",
+            "    ledger.commands = {id: taken for id, taken in ledger.commands.items() if taken.outcome is None}\n",
+            "    ledger.commands = {}\n",
+        )
+    ],
+    Seeds(),
+    r"every client has its answers|\(listen|KeyError",
+)
+
+SECOND_PROMISE_WINS = Mutant(
+    "the second one settles a promise, too",
+    "the first one that settles a promise wins, and all others are told so",
+    [
+        Edit(
+            "runtime/hosting/promises.py",
+            "    if (won := execution.ledger.promises.get(message.name)) is not None:\n",
+            "    won = execution.ledger.promises.get(message.name)\n    if won is not None and won.by == message.command_id:\n",
+        )
+    ],
+    Seeds(),
+    r"\(resolve",
+)
+
+SAGA_CUT_SHORT = Mutant(
+    "saga cut short by a cancellation",
+    "what a saga has begun to undo is undone to its end",
+    [Edit("actors/saga.py", "                    cancelled = meanwhile\n", "                    raise\n")],
+    Tests(("tests/unit/actors/test_saga.py::test_a_cancellation_waits_until_all_is_undone",)),
+    r"assert \[\] ==",
+)
+
+DELAYED_ROW_LEFT_TO_MEMORY = Mutant(
+    "delayed command left to memory",
+    "a command for later outlives the node that has accepted it",
+    [
+        Edit(
+            "runtime/hosting/delayed.py",
+            "inbox=[mark], outbox=[row])\n",
+            "inbox=[mark])\n",
+        )
+    ],
+    Seeds(),
+    r"\(later|every client has its answers",
+)
+
 MUTANTS = (
     NO_EPOCH_CHECK,
     MESSAGE_ID_REUSED,
@@ -271,4 +357,11 @@ MUTANTS = (
     CHECKPOINT_BEFORE_THE_CONFIRM,
     STOPPED_IN_MEMORY_ONLY,
     TASKS_NOT_TOLD,
+    TOLD_ROW_REMOVED_TOO_EARLY,
+    ORDER_NOT_KEPT,
+    STOP_LOST,
+    CARRIED_COMMAND_DROPPED,
+    SECOND_PROMISE_WINS,
+    SAGA_CUT_SHORT,
+    DELAYED_ROW_LEFT_TO_MEMORY,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from tests.simulation.clients import Clients, Told, due
 from tests.simulation.deed import Deed
 from tests.simulation.installation import Installation
 from tests.simulation.journals import Entry, Journals, Run, found
+from tests.simulation.world import EPOCH
 
 SOON = 10.0  # virtual seconds after the healing until what is due has happened
 
@@ -156,7 +158,7 @@ class FlowVerdict:
         if wish.target == "put":
             effects = [entry for entry in entries if entry.type == "Put" and entry.cause == wish.command_id]
         assert len(effects) <= 1, f"{what}: done {len(effects)} times"
-        at = due(wish) + self._in.started_at
+        at = (EPOCH + timedelta(seconds=due(wish))).timestamp()
         for effect in effects:
             assert effect.at >= at, f"{what}: due at {at}, done at {effect.at}"
             late = effect.at - max(at, told.told_at + self._in.started_at, self._healed_at)
