@@ -64,7 +64,10 @@ def plot(seed: int) -> Plot:
     programs = Programs(chance, features, flows, vaults)
     wishes = [_start(chance, flow, seconds, clients, programs, features) for flow in flows]
     wishes += Wishes(chance, seconds, clients).of(features, flows, vaults, programs)
-    wishes += [_order(chance, f"c{n}", accounts, flows, seconds, clients) for n in range(chance.randint(1, 8))]
+    wishes += [
+        _order(chance, f"c{n}", accounts, flows, seconds, clients)
+        for n in range(chance.randint(1, 5 if features else 8))
+    ]
     if len(accounts) > 1:
         wishes += [_transfer(chance, f"t{n}", accounts, seconds, clients) for n in range(chance.randint(0, 2))]
     for wish in wishes:

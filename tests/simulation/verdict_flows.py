@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import takewhile
 from typing import Any
 
 import msgspec
@@ -92,7 +93,9 @@ class FlowVerdict:
         if run.end is None or run.end.type in {"RunTerminated", "RunTimedOut"}:
             return
         id = name.partition("/")[2]
-        for saga in _all_of(msgspec.convert(_first(run.entries[0].data["input"]), list[Deed]), "saga"):
+        deeds = msgspec.convert(_first(run.entries[0].data["input"]), list[Deed])
+        of_run = list(takewhile(lambda deed: deed.do != "again", deeds))
+        for saga in _all_of(of_run, "saga"):
             nets = [self._net(step.id, f"{id} {saga.id} {place}") for place, step in enumerate(saga.deeds)]
             done = [step.count for step in saga.deeds]
             assert nets in ([0] * len(nets), done), f"{name}, saga {saga.id}: moved {nets} of {done}, {run.end.type}"
