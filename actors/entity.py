@@ -128,6 +128,11 @@ class Entity:
         return event
 
     def _cant_apply(self, recorded: HistoryEvent, error: Exception) -> Bug:
+        if isinstance(error, PayloadRefused):
+            return Bug(
+                f"{self.stream}: event {recorded.type} at version {recorded.version} does not fit its class: {error}. "
+                "If the class has changed, an upcaster says how the old form is read"
+            )
         return Bug(f"{self.stream}: event {recorded.type} at version {recorded.version}: {describe(error)}")
 
     def _journaled(self, recorded: HistoryEvent) -> JournalEvent | None:

@@ -88,7 +88,8 @@ class Chain:
                 data = encode(self._changes[number - 1](decode_any(data)))
             except Exception as error:
                 raise UpcastFailed(
-                    f"the upcaster of {self._what} from schema {number} to {number + 1} raised {describe(error)}"
+                    f"the upcaster of {self._what} from schema {number} to {number + 1} raised {describe(error)}. "
+                    "Mend it; what was recorded stays as it is"
                 ) from error
         return bytes(data)
 

@@ -19,6 +19,7 @@ from actors.journal import (
     CommandReceived,
     CommandSent,
     ErrorInfo,
+    JournalEvent,
     RunCancelled,
     RunCompleted,
     RunFailed,
@@ -43,10 +44,18 @@ class Titles:
     def __init__(self) -> None:
         self._names: dict[int, str] = {}  # of tasks and children, which share one numbering
         self._commands: dict[str, str] = {}
+        self._of_workflow = False
 
     def of(self, event: RecordedEvent) -> str:
         """Name the stream's next event."""
-        match journal := decode_event(event.type, event.data):
+        self._of_workflow = self._of_workflow or event.type == RunStarted.__name__
+        try:
+            return self._of(event, decode_event(event.type, event.data))
+        except PayloadRefused as refused:  # an actor's own events may have any names
+            return f"{event.type} can't be read: {refused}" if self._of_workflow else event.type
+
+    def _of(self, event: RecordedEvent, journal: JournalEvent | None) -> str:
+        match journal:
             case None:
                 return event.type
             case TaskScheduled() | TasksScheduled() | ChildStarted():
@@ -101,17 +110,30 @@ def payload(event: RecordedEvent) -> Any:
 def brief(event: RecordedEvent) -> str:
     """Give the part of an event's data that its title does not say."""
     data = payload(event)
-    if not isinstance(data, dict):
+    if not isinstance(data, dict) or readable(event) is None:
         return json_text(data)
     for field in ("error", "result", "input", "reason"):
         if field in data:
             return json_text(data[field])
     for field in ("due", "retry_at"):
         if field in data:
-            return (
-                f"{field.removesuffix('_at')} {datetime.fromtimestamp(data[field], UTC).astimezone():%Y-%m-%d %H:%M:%S}"
-            )
-    return "" if decode_event(event.type, event.data) is not None else json_text(data)
+            return f"{field.removesuffix('_at')} {_time(data[field])}"
+    return ""
+
+
+def _time(timestamp: float) -> str:
+    try:
+        return f"{datetime.fromtimestamp(timestamp, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
+    except (OverflowError, ValueError, OSError):
+        return json_text(timestamp)  # beyond the calendar
+
+
+def readable(event: RecordedEvent) -> JournalEvent | None:
+    """Give one of the runtime's own events; None for another one, and for one that can't be read: its title says so."""
+    try:
+        return decode_event(event.type, event.data)
+    except PayloadRefused:
+        return None
 
 
 def memo(events: Sequence[RecordedEvent]) -> Any:
@@ -123,7 +145,7 @@ def memo(events: Sequence[RecordedEvent]) -> Any:
 def ending(events: Sequence[RecordedEvent]) -> dict[str, Any]:
     """Give a workflow's `result` or `error`; nothing while it runs, or when it is an entity."""
     for event in reversed(events):
-        match decode_event(event.type, event.data):
+        match readable(event):
             case RunCompleted():
                 return {"result": payload(event)["result"]}
             case RunFailed():
@@ -139,7 +161,7 @@ def open_work(events: Sequence[RecordedEvent]) -> list[str]:
     """Say what a workflow waits for, by its journal."""
     ledger = Ledger()
     for event in events:
-        if (journal := decode_event(event.type, event.data)) is None:
+        if (journal := readable(event)) is None:
             return []
         ledger.apply(journal)
     if ledger.outcome is not None:

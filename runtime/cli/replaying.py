@@ -312,12 +312,11 @@ def _break(replayer: Replayer, instance: Instance, at: int | None) -> None:
 
 def _fact_of(instance: Instance, version: int) -> int:
     """Give the version whose event made the code decide this one: itself, unless it is a workflow's decision."""
-    from actors.journal import decode_event
+    from runtime.cli.journal import readable
 
     while version > 1:
-        event = instance.events[version - 1]
-        journal = decode_event(event.type, event.data)
-        if journal is None or journal.is_fact:
+        event = readable(instance.events[version - 1])
+        if event is None or event.is_fact:
             break
         version -= 1
     return version

@@ -7,7 +7,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from actors import App
-from actors.errors import Bug, InvalidInput, Nondeterminism, UnknownType
+from actors.errors import Bug, InvalidInput, Nondeterminism, PayloadRefused, UnknownType, UpcastFailed
 from actors.failures import describe, error_info
 from actors.names import split_stream
 from runtime.cli import journal
@@ -80,4 +80,11 @@ def _finding(instance: Instance, reached: int, trouble: Nondeterminism | Bug | N
     version = min(reached + 1, newest)
     titles = journal.Titles()
     recorded = [titles.of(event) for event in instance.events[:version]][-1]
-    return Finding(name, Verdict.RAISES, newest, version, recorded, describe(cause), error_info(cause).trace)
+    return Finding(name, Verdict.RAISES, newest, version, recorded, describe(cause), _place(cause))
+
+
+def _place(cause: BaseException) -> str | None:
+    """Where in the user's code it was raised; None where it is the history that does not fit."""
+    if isinstance(cause, UpcastFailed):
+        cause = cause.__cause__ or cause
+    return None if isinstance(cause, PayloadRefused) else error_info(cause).trace

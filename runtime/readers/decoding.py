@@ -68,7 +68,9 @@ class Decoding:
             known = f"; it knows {', '.join(sorted(kind.events)) or 'none'}"
             return self._data(kind.name, name, event.data, known)
         if event.schema > handler.schema:
-            raise UnknownName(f"{kind.name} knows {name} up to schema {handler.schema}, this one is of {event.schema}")
+            raise UnknownName(
+                f"{kind.name} knows {name} up to schema {handler.schema}, this one is of {event.schema}: run newer code"
+            )
         chain = kind.upcasters.chains.get(name)
         return handler.decode(event.data if chain is None else chain.lift(event.schema, event.data))
 
@@ -77,5 +79,7 @@ class Decoding:
         if (decoded := decode_event(name, data)) is not None:
             return decoded
         if self._strict:
-            raise UnknownName(f"{type} has no event {name!r}{known}")
+            raise UnknownName(
+                f"{type} has no event {name!r}{known}. Run an app that has it, or let `upcasters` retire it"
+            )
         return decode_any(data)

@@ -155,7 +155,7 @@ def test_an_upcaster_that_gives_the_wrong_form_is_found() -> None:
     class Wrong(Stock, name="Stock"):
         upcasters: ClassVar[Any] = (Upcast(Added, 1, lambda _: {"of": "much"}),)
 
-    with pytest.raises(Bug, match=r"event Added at version 1: .*Expected `int`"):
+    with pytest.raises(Bug, match=r"event Added at version 1 does not fit its class: Expected `int`"):
         folded(Wrong, recorded(("Added", 1, {})))
 
 

@@ -97,3 +97,21 @@ def test_what_is_no_journal_is_shown_as_it_is() -> None:
     sealed = RecordedEvent(0, 1, "Account/1", 1, 1, "Deposited", b"\xff\x00", datetime.now(UTC))
     assert (journal.Titles().of(event), journal.brief(event)) == ("Deposited", '{"amount":"5"}')
     assert journal.payload(sealed) == "\\xff\x00"
+
+
+def test_an_event_that_cant_be_read_is_a_line_too() -> None:
+    """So that `follow`, `show` and `events` go on behind it: its data as it stands, and in a workflow's title the reason."""
+    titles = journal.Titles()
+    titles.of(STREAM[0])
+    for type, data, brief in (
+        ("CommandReceived", b"{}", "{}"),
+        ("TimerSet", b'{"timer":1,"due":"at once"}', '{"timer":1,"due":"at once"}'),
+        ("TimerSet", b'{"timer":1,"due":1e300}', "due 1e300"),
+        ("RunCompleted", b"\x00\xff", '"\\u0000\\\\xff"'),
+    ):
+        event = RecordedEvent(0, 9, "Order/1", 9, 1, type, data, datetime.now(UTC))
+        assert journal.brief(event) == brief
+        assert (" can't be read: " in titles.of(event)) is ("1e300" not in brief)
+        if "1e300" not in brief:
+            assert journal.open_work([STREAM[0], event]) == []
+            assert journal.ending([STREAM[0], event]) == {}

@@ -91,7 +91,7 @@ def test_beyond_the_first_difference_there_is_no_state(perdure: Perdure, folder:
 def test_refusals(perdure: Perdure, order: str, arguments: list[str], says: str) -> None:
     """Each says what to do."""
     said = perdure("replay", *arguments)
-    assert said.status == 1
+    assert said.status == 2
     assert says in said.errors
 
 

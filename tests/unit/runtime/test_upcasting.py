@@ -93,6 +93,10 @@ class Mistaken(New, name="Stock"):
     upcasters: ClassVar[Any] = (Upcast("Put", 1, fails), Retired("Counted"), UpcastState(1, fails))
 
 
+class Misfit(New, name="Stock"):
+    upcasters: ClassVar[Any] = (Upcast("Put", 1, dict), Retired("Counted"))
+
+
 OLD, NEW = App(actors=[Old]), App(actors=[New])
 
 
@@ -132,8 +136,12 @@ def test_old_events_and_snapshots_are_read_as_todays(events: int) -> None:
     [
         (Unprepared, "Nondeterminism: Stock/tea: at version 2 the journal has an event of type Counted"),
         (Mistaken, "Bug: Stock/tea: event Put at version 1: the upcaster of Put from schema 1 to 2 raised LookupError"),
+        (
+            Misfit,
+            "Bug: Stock/tea: event Put at version 1 does not fit its class: Object missing required field `grams`",
+        ),
     ],
-    ids=["unknown type", "upcaster raises"],
+    ids=["unknown type", "upcaster raises", "wrong form"],
 )
 def test_what_cant_be_read_leaves_the_actor_stuck_until_mended(wrong: type[Actor], why: str) -> None:
     """Listed with its reason; nothing is skipped, nothing is added; it goes on with mended code."""
