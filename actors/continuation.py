@@ -59,6 +59,7 @@ class KeptRun(Struct, gc=False):
     resolved: list[PromiseResolved] = []  # promises are the instance's: what settled one holds for all of its runs
     rejected: list[PromiseRejected] = []
     cancel_id: str | None = None  # of the last request to cancel, also when a former run heard it
+    corrections: dict[str, str] = {}  # what was done by hand, also in former runs
 
     def ledger(self) -> Ledger:
         """Make the ledger as it was right after the `RunContinued`."""
@@ -66,6 +67,7 @@ class KeptRun(Struct, gc=False):
         ledger.version, ledger.run, ledger.start = self.version, self.run, self.start
         ledger.before = self.continued.asked
         ledger.cancel, ledger.cancel_id = self.cancel, self.cancel_id
+        ledger.corrections = dict(self.corrections)
         ledger.commands = {received.id: TakenCommand(received) for received in self.commands}
         ledger.attributes, ledger.schemas = self.attributes, dict(self.schemas)
         ledger.sent = {sent.command: sent for sent in self.sent}
@@ -91,6 +93,7 @@ def kept_run(ledger: Ledger, continued: RunContinued, at: float, schema: int) ->
         ledger.attributes, schema, dict(ledger.schemas),
         [each for each in ledger.promises.values() if isinstance(each, PromiseResolved)],
         [each for each in ledger.promises.values() if isinstance(each, PromiseRejected)], ledger.cancel_id,
+        dict(ledger.corrections),
     )  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """One activation of one workflow instance: messages in, turns out.
 
 Each sort of message has a method here, which says when it is news: what is not, such as a second outcome of a task, gives
-an empty turn. How a fact becomes a turn is told in `turn_maker`, how an instance comes back from its journal in `recovery`.
+an empty turn. How a fact becomes a turn is told in `turn_maker`, how an instance comes back from its journal in `recovery`,
+what people do to it by hand in `correcting`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from msgspec import UNSET, Raw, UnsetType
 from actors.attributes import Attribute
 from actors.consequences import DEADLINE
 from actors.continuation import as_continued
+from actors.correcting import Correcting
 from actors.errors import Bug
 from actors.journal import (
     Caller,
@@ -33,13 +35,12 @@ from actors.journal import (
     TaskFailed,
     TimerFired,
 )
-from actors.recovery import Recovery
 from actors.turn import Outcome, Turn
 
 _FAR = 2**20  # further than the numbers of any one run are expected to go
 
 
-class Execution(Recovery):
+class Execution(Correcting):
     """See the module's docstring."""
 
     __slots__ = ()
@@ -88,7 +89,8 @@ class Execution(Recovery):
         self, id: str, name: str, input: Raw, at: float, caller: Caller | None = None, *, told: bool = False
     ) -> Turn:
         """Take a command. Its name and arguments must have been checked with `kind.commands`, unless it is parked."""
-        return self._take(CommandReceived(id, name, input, self.parked, caller, told), at)
+        unchecked = self.parked or self.ledger.paused is not None
+        return self._take(CommandReceived(id, name, input, unchecked, caller, told), at)
 
     def cancel(self, id: str, reason: str, at: float) -> Turn:
         """Ask the code for its end, as `asyncio.Task.cancel` does.
@@ -156,7 +158,10 @@ class Execution(Recovery):
         """Take a timer that came due; an empty turn when nobody waits for it any more."""
         if number == DEADLINE:
             return self._time_out(at)
-        waited_for = number in self.ledger.timers if self.broken else number in self.program.timers
+        behind = (
+            self.broken is not None or self.ledger.paused is not None
+        )  # the code has not heard of all that is recorded
+        waited_for = number in (self.ledger.timers if behind else self.program.timers)
         if not waited_for or self.outcome is not None:
             return Turn()
         return self._take(TimerFired(number), at)

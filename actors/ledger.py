@@ -26,6 +26,7 @@ from actors.journal import (
     Emitted,
     JournalEvent,
     Patched,
+    Paused,
     PromiseRejected,
     PromiseResolved,
     Resumed,
@@ -44,6 +45,7 @@ from actors.journal import (
     TasksScheduled,
     TimerFired,
     TimerSet,
+    Unpaused,
     ValueRecorded,
 )
 from actors.turn import CANCELLED, TERMINATED, TIMED_OUT, Outcome
@@ -80,8 +82,10 @@ class Ledger:
         "cancel_id",
         "children",
         "commands",
+        "corrections",
         "ended",
         "outcome",
+        "paused",
         "promises",
         "run",
         "schemas",
@@ -113,6 +117,8 @@ class Ledger:
         self.terminated: RunTerminated | None = None
         self.schemas: dict[str, int] = {}  # of commands, by id, that were recorded in another form than the first
         self.outcome: Outcome | None = None
+        self.paused: Paused | None = None
+        self.corrections: dict[str, str] = {}  # what was done by hand, by the id of the request, in all runs
         self.stuck = False
         self.stuck_by: str | None = None  # the type of the error that the journal names
 
@@ -216,6 +222,7 @@ def _start_again(ledger: Ledger, event: RunStarted) -> None:
     ledger.tasks, ledger.timers, ledger.ended = {}, {}, set()
     ledger.commands, ledger.schemas, ledger.promises = {}, {}, {}
     ledger.outcome = ledger.cancel = ledger.terminated = ledger.stuck_by = None
+    ledger.paused = None
     ledger.stuck = False
 
 
@@ -266,6 +273,16 @@ def _stuck(ledger: Ledger, event: Stuck) -> None:
     ledger.stuck, ledger.stuck_by = True, event.error.type
 
 
+def _paused(ledger: Ledger, event: Paused) -> None:
+    ledger.paused = event
+    ledger.corrections[event.id] = "pause"
+
+
+def _unpaused(ledger: Ledger, event: Unpaused) -> None:
+    ledger.paused = None
+    ledger.corrections[event.id] = "resume"
+
+
 def _resumed(ledger: Ledger, _: Resumed) -> None:
     ledger.stuck, ledger.stuck_by = False, None
 
@@ -301,6 +318,8 @@ _TAKE: dict[type[JournalEvent], Callable[[Ledger, Any], None]] = {
     RunTimedOut: _run_timed_out,
     Stuck: _stuck,
     Resumed: _resumed,
+    Paused: _paused,
+    Unpaused: _unpaused,
     AttributesSet: _attributes_set,
     Patched: _of_no_account,
     ChildCancelRequested: _of_no_account,

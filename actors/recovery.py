@@ -5,7 +5,8 @@ new events. In replay they are compared, in order, with the decisions that the j
 
 * a turn appends one fact followed by its decisions, and both are committed together;
 * when a fact comes, every decision before it has been matched, unless the instance was stuck in between: then
-  facts are recorded without decisions, and the decisions owed follow the `Resumed` event.
+  facts are recorded without decisions, and the decisions owed follow the `Resumed` event;
+* while somebody has it paused, facts are recorded and the code hears of none. It hears of them with `Unpaused`, all in one turn.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from contextlib import closing
 from actors.continuation import KeptRun
 from actors.errors import Bug
 from actors.forking import Copying, only_new, open_work
-from actors.journal import CommandSent, JournalEvent, Resumed, Stuck
+from actors.journal import CommandSent, JournalEvent, Resumed, Stuck, Unpaused
 from actors.replay import Replay
 from actors.turn import HistoryEvent, LocalCall, TimerRow, Turn
 from actors.turn_maker import TurnMaker
@@ -67,9 +68,13 @@ class Recovery(TurnMaker):
         for event in self._owed:
             if isinstance(event, CommandSent):
                 event.after = None  # the one before it was the other instance's to give
+        if self.ledger.paused is not None:
+            self._append(turn, Unpaused("", "a fork goes on"))
         if self.ledger.stuck:
             self._append(turn, Resumed())
+        self._tell_held(turn)
         self._settle(turn, at)
+        self._give_up(turn, self.program.given_up)
         only_new(turn)
         return turn, replay.renamed
 
@@ -82,26 +87,26 @@ class Recovery(TurnMaker):
         return turn
 
     def resume(self, at: float) -> Turn:
-        """Record that a stuck instance goes on, with the decisions that it owes. Call it after a good `replay`."""
-        if self.broken is not None or not self.ledger.stuck or self.outcome is not None:
+        """Record that a stuck instance goes on, with the decisions that it owes. Call it after a good `replay`.
+
+        An empty turn also while it is paused: it goes on when that ends.
+        """
+        ledger = self.ledger
+        if self.broken is not None or not ledger.stuck or ledger.paused is not None or self.outcome is not None:
             return Turn()
         turn = Turn(resumed=True)
-        self.program.loop.advance(at)
         self._append(turn, Resumed())
-        try:
-            self._settle(turn, at)
-        except Bug as bug:
-            self._crash(turn, bug)
-        else:
-            turn.timers_cleared += self._forget_timers()
-            self._give_up(turn, self._forget_tasks())
+        self._give_owed(turn, at)
         return turn
 
     def pending_local_calls(self) -> list[LocalCall]:
         """Give the local tasks that the code waits for: after a replay, these have to run again."""
         if self.broken is not None or self.outcome is not None:
             return []
-        return list(self.program.local_calls.values())
+        calls = list(self.program.local_calls.values())
+        if self.ledger.paused is not None:  # of those that have ended the code has not heard
+            calls = [call for call in calls if call.task not in self.ledger.ended]
+        return calls
 
     # -- inside -------------------------------------------------------------------------------------------
 
@@ -126,10 +131,30 @@ class Recovery(TurnMaker):
     def _rebuilt(self, replay: Replay) -> None:
         if replay.trouble is not None:
             raise replay.trouble
-        self._owed = replay.owed
+        self._owed, self._held = replay.owed, replay.held
         if not self.ledger.stuck:
             self._forget_timers()
             self._forget_tasks()
+
+    def _give_owed(self, turn: Turn, at: float) -> None:
+        """Give the decisions that are owed, after the event that says so."""
+        self.program.loop.advance(at)
+        try:
+            self._tell_held(turn)
+            self._settle(turn, at)
+        except Bug as bug:
+            self._crash(turn, bug)
+        else:
+            turn.timers_cleared += self._forget_timers()
+            self._give_up(turn, list(dict.fromkeys((*self.program.given_up, *self._forget_tasks()))))
+            self.program.given_up = []
+
+    def _tell_held(self, turn: Turn) -> None:
+        """Let the code hear of what came while it was paused; raises `Bug`."""
+        held, self._held = self._held, []
+        for fact in held:
+            self.program.loop.inside(self.program.feed, fact)
+        self._take_over(turn)
 
     def _forget_timers(self) -> list[TimerRow]:
         """Drop the timers that the journal set and the code, with all of the journal behind it, does not wait for."""

@@ -20,6 +20,7 @@ from actors.journal import (
     CommandReceived,
     CommandSent,
     Emitted,
+    Fact,
     JournalEvent,
     Patched,
     RunContinued,
@@ -30,6 +31,7 @@ from actors.journal import (
     TaskScheduled,
     TasksScheduled,
     TimerSet,
+    Unpaused,
     ValueRecorded,
     decode_event,
 )
@@ -44,10 +46,14 @@ E = TypeVar("E", bound=JournalEvent)
 
 
 class Replay:
-    """One replay. `owed` holds what the code decided and the journal does not have, `trouble` why it can't go on."""
+    """One replay.
+
+    `owed` holds what the code decided and the journal does not have, `held` what came while it was paused and the code has not
+    heard of; `trouble` is why it can't go on.
+    """
 
     __slots__ = (
-        "_begun_at", "_fact_at", "_give_up", "_history", "_next_run", "_runs", "ledger", "owed", "program", "trouble",
+        "_begun_at", "_fact_at", "_give_up", "_history", "_next_run", "_runs", "held", "ledger", "owed", "program", "trouble",
     )  # fmt: skip
 
     def __init__(
@@ -61,6 +67,7 @@ class Replay:
         self._history, self._begun_at = history, ledger.version
         self.program, self.ledger, self._give_up, self._next_run = program, ledger, give_up, next_run
         self.owed: deque[JournalEvent] = deque()
+        self.held: list[Fact] = []  # what came while it was paused, and the code has not heard of
         self.trouble: Nondeterminism | Bug | None = None
         self._fact_at = 0  # version of the last fact
         self._runs = 0  # begun since then
@@ -89,7 +96,7 @@ class Replay:
                 try:
                     event = self._read(recorded)
                     if self.trouble is None:
-                        if event.is_fact:
+                        if isinstance(event, Fact):
                             self._feed(event, recorded)
                         else:
                             self._match(event, recorded.version)
@@ -123,6 +130,7 @@ class Replay:
         if type(event) is RunStarted and event.again:
             self.trouble = None  # what ended before is over, whatever it was
             self.owed.clear()
+            self.held = []
             return as_continued(event)
         return None
 
@@ -143,7 +151,7 @@ class Replay:
             raise self._differs(recorded.version, _unknown(recorded), "does not know that type")
         return event
 
-    def _feed(self, fact: JournalEvent, recorded: HistoryEvent) -> None:
+    def _feed(self, fact: Fact, recorded: HistoryEvent) -> None:
         program, version = self.program, recorded.version
         if type(fact) is RunStarted and fact.again:
             return  # another program's
@@ -157,9 +165,21 @@ class Replay:
         program.loop.advance_to(recorded.recorded_at)
         if isinstance(fact, _OUTCOMES) and fact.name is not None:
             self._check_name(fact, version)
+        if self.ledger.paused is not None and not self._goes_on(fact):
+            self.held.append(heard)
+            return
         program.feed(heard)
         if decided := program.decided():
             self.owed.extend(decided)
+
+    def _goes_on(self, fact: Fact) -> bool:
+        """Let a paused instance's code hear of what it missed, when this fact says so; says whether it does."""
+        if not isinstance(fact, Unpaused):
+            return False
+        held, self.held = self.held, []
+        for missed in held:
+            self.program.feed(missed)
+        return True
 
     def _lifted(self, fact: E, schema: int, version: int) -> E:
         """Bring an old form of arguments or results into today's, for the code alone: the ledger keeps what was recorded."""

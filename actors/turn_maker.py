@@ -34,11 +34,12 @@ from actors.upcasting import NEWEST, carries_payload
 
 class TurnMaker:
     """One activation's ledger and program. `broken` says why the code can't go on: then facts are recorded, and no decisions.
+    While somebody has it paused, facts are recorded and kept for the code, which hears of them when it goes on.
 
     Not safe for several threads; a dropped one must be `dispose`d of.
     """
 
-    __slots__ = ("__weakref__", "_owed", "broken", "ledger", "parked", "program", "stream")
+    __slots__ = ("__weakref__", "_held", "_owed", "broken", "ledger", "parked", "program", "stream")
 
     def __init__(self, kind: WorkflowType, stream: str) -> None:
         self.stream = stream
@@ -47,6 +48,7 @@ class TurnMaker:
         self.broken: ErrorInfo | None = None
         self.parked = False  # broken for want of code alone
         self._owed: Sequence[JournalEvent] = ()  # decided while it was stuck, and not in the journal yet
+        self._held: list[Fact] = []  # recorded while it was paused
 
     @property
     def kind(self) -> WorkflowType:
@@ -76,7 +78,9 @@ class TurnMaker:
         loop = self.program.loop
         loop.advance(at)
         self._append(turn, fact)
-        if self.broken is None:
+        if self.ledger.paused is not None:
+            self._held.append(fact)
+        elif self.broken is None:
             try:
                 loop.inside(self.program.feed, fact)
                 self._take_over(turn)

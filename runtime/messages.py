@@ -134,6 +134,25 @@ class Resolve(Addressed, tag="resolve"):
     error: ErrorInfo | None = None
 
 
+class Correct(Addressed):
+    """Base of what somebody does by hand to put a workflow right. `command_id` is the idempotency key, `by` says who did it."""
+
+    command_id: str
+    reason: str = ""
+    by: str = ""
+
+
+class Pause(Correct, tag="pause"):
+    """Hold a workflow: what comes to it is recorded, and its code does not run until it is resumed."""
+
+
+class Resume(Correct, tag="resume"):
+    """Let a paused workflow go on."""
+
+
+Correction = Pause | Resume
+
+
 class Fork(Addressed, tag="fork"):
     """Create an instance out of another one of the same type, `source` by its id: with its events up to `version`.
 
@@ -207,6 +226,8 @@ Inbound = (
     | Cancel
     | Terminate
     | Resolve
+    | Pause
+    | Resume
     | Fork
     | Delete
     | TaskOutcome
@@ -291,7 +312,7 @@ def decode_inbound(body: bytes) -> Inbound:
                 message.error.details_value()
         case Fork():
             list(map(decode_any, message.changes.values()))
-        case AwaitResult() | Cancel() | Terminate() | Delete() | TaskWanted():
+        case AwaitResult() | Cancel() | Terminate() | Pause() | Resume() | Delete() | TaskWanted():
             pass
     return message
 

@@ -22,6 +22,7 @@ from actors.journal.command import (
 )
 from actors.journal.event import ErrorInfo, Fact, JournalEvent
 from actors.journal.note import AttributesSet, Patched, ValueRecorded
+from actors.journal.paused import Paused, Unpaused
 from actors.journal.promise import PromiseRejected, PromiseResolved
 from actors.journal.run import (
     CancelRequested,
@@ -60,6 +61,7 @@ __all__ = [
     "OnClose",
     "Origin",
     "Patched",
+    "Paused",
     "PromiseRejected",
     "PromiseResolved",
     "Resumed",
@@ -79,6 +81,7 @@ __all__ = [
     "TasksScheduled",
     "TimerFired",
     "TimerSet",
+    "Unpaused",
     "ValueRecorded",
     "decode_event",
     "encode_event",

@@ -20,6 +20,7 @@ from actors.journal.command import (
 )
 from actors.journal.event import JournalEvent
 from actors.journal.note import AttributesSet, Patched, ValueRecorded
+from actors.journal.paused import Paused, Unpaused
 from actors.journal.promise import PromiseRejected, PromiseResolved
 from actors.journal.run import (
     CancelRequested,
@@ -43,7 +44,7 @@ _EVENTS: tuple[type[JournalEvent], ...] = (
     CommandReceived, CommandBegan, CommandCompleted, CommandFailed, CommandSent, CommandAnswered,
     PromiseResolved, PromiseRejected,
     ValueRecorded, Patched, AttributesSet,
-    Stuck, Resumed,
+    Stuck, Resumed, Paused, Unpaused,
 )  # fmt: skip
 _DECODERS: dict[str, Callable[[bytes | Raw], JournalEvent]] = {
     event.__name__: plain_decoder(event) for event in _EVENTS

@@ -18,6 +18,7 @@ def build() -> typer.Typer:
     """Put the commands together."""
     from runtime.cli import (
         bench,
+        correcting,
         demo,
         dev,
         doctor,
@@ -41,6 +42,7 @@ def build() -> typer.Typer:
         "Try it": (demo, bench),
         "Run it": (dev, processes, migrating, doctor),
         "Talk to an instance": (instances, promises),
+        "Put an instance right": (correcting,),
         "Look at what is there": (listing, showing, history, follow, exporting),
         "Debug by replay": (replaying, forking),
         "Look after": (projection, quarantine),

@@ -20,6 +20,7 @@ from actors.journal import (
     CommandSent,
     ErrorInfo,
     JournalEvent,
+    Paused,
     RunCancelled,
     RunCompleted,
     RunFailed,
@@ -31,6 +32,7 @@ from actors.journal import (
     TaskFailed,
     TaskScheduled,
     TasksScheduled,
+    Unpaused,
     decode_event,
 )
 from actors.ledger import Ledger
@@ -112,9 +114,12 @@ def brief(event: RecordedEvent) -> str:
     data = payload(event)
     if not isinstance(data, dict) or readable(event) is None:
         return json_text(data)
+    by = f" (by {data['by']})" if data.get("by") and "promise" not in event.type.lower() else ""
     for field in ("error", "result", "input", "reason"):
         if field in data:
-            return json_text(data[field])
+            return json_text(data[field]) + by
+    if by:
+        return by.strip()
     for field in ("due", "retry_at"):
         if field in data:
             return f"{field.removesuffix('_at')} {_time(data[field])}"
@@ -155,6 +160,20 @@ def ending(events: Sequence[RecordedEvent]) -> dict[str, Any]:
             case _:
                 continue
     return {}
+
+
+def held(events: Sequence[RecordedEvent]) -> list[str]:
+    """Say who paused a workflow that is paused now, and why; nothing for any other."""
+    for event in reversed(events):
+        match journal := readable(event):
+            case Paused():
+                by, why = (f" by {journal.by}" if journal.by else ""), (f": {journal.reason}" if journal.reason else "")
+                return [f"paused{by}{why}"]
+            case Unpaused() | RunCompleted() | RunFailed() | RunCancelled() | RunTerminated() | RunTimedOut():
+                return []
+            case _:
+                continue
+    return []
 
 
 def open_work(events: Sequence[RecordedEvent]) -> list[str]:

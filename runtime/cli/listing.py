@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 COLOURS = {
     "running": "cyan", "completed": "green", "failed": "red", "cancelled": "yellow", "terminated": "red", "timed_out": "red",
-    "stuck": "bold red", "parked": "bold yellow", "active": "",
+    "stuck": "bold red", "parked": "bold yellow", "paused": "bold yellow", "active": "",
 }  # fmt: skip
 
 

@@ -89,6 +89,8 @@ def _print_instance(instance: Instance, scale: Scale, most: int) -> None:
         out.print("waits for " + "; ".join(waiting))
     if execution is not None and execution.status in {"stuck", "parked"}:
         out.print(Text(f"{execution.status}: {execution.error or 'see the last event'}", "red"))
+    for line in journal.held(events):
+        out.print(Text(line, "yellow"))
     out.print()
     if drawn := timeline(events):
         print_timeline(drawn, events, scale=scale, most=most)

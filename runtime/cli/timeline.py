@@ -22,7 +22,14 @@ _ENDS = {
     "left": ("╌", "dim"), "point": ("●", "green"), "resumed": ("●", "green"), "cancelled": ("✗", "yellow"),
     "terminated": ("✗", "red"), "timed out": ("✗", "red"), "answered": ("●", "green"),
 }  # fmt: skip
-_BARS = {"run": "dim", "timer": "cyan", "child": "magenta", "command": "blue", "stuck": "bold red"}
+_BARS = {
+    "run": "dim",
+    "timer": "cyan",
+    "child": "magenta",
+    "command": "blue",
+    "stuck": "bold red",
+    "paused": "bold yellow",
+}
 
 
 class Scale(StrEnum):

@@ -32,6 +32,12 @@ class Terminated(msgspec.Struct):
     terminated: bool
 
 
+class Corrected(msgspec.Struct):
+    """What answers a correction: whether it was this request that did it, or it was so before."""
+
+    corrected: bool
+
+
 class Resolution(msgspec.Struct):
     """What answers who settles a promise: whether that did it, else what did before: `result`, or `error`."""
 
@@ -43,6 +49,7 @@ class Resolution(msgspec.Struct):
 decode_resolution: Callable[[Raw], Resolution] = decoder(Resolution)
 decode_requested: Callable[[Raw], Requested] = decoder(Requested)
 decode_terminated: Callable[[Raw], Terminated] = decoder(Terminated)
+decode_corrected: Callable[[Raw], Corrected] = decoder(Corrected)
 decode_created: Callable[[Raw], Created] = decoder(Created)
 
 

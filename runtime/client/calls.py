@@ -24,8 +24,10 @@ from runtime.messages import (
     Delete,
     Fork,
     Inbound,
+    Pause,
     ReplyWhen,
     Resolve,
+    Resume,
     Reuse,
     Send,
     Start,
@@ -55,6 +57,14 @@ class StartOptions(Struct, frozen=True):
     memo: Any
     run_timeout: float | None
     reuse: str
+
+
+class Correcting(Struct, frozen=True):
+    """Who puts an instance right, why, and under which id."""
+
+    reason: str
+    who: str
+    command_id: str | None
 
 
 class Calls:
@@ -151,6 +161,14 @@ class Calls:
             message.result = self._input(None, (), {}, result) if result is not None else Raw(b"null")
         return message
 
+    def pause(self, type: Address, id: str, by: Correcting) -> Pause:
+        """Make the order that holds a workflow."""
+        return Pause(type=_checked(type, id), id=id, **self._correcting(by))
+
+    def resume(self, type: Address, id: str, by: Correcting) -> Resume:
+        """Make the order that lets a paused workflow go on."""
+        return Resume(type=_checked(type, id), id=id, **self._correcting(by))
+
     def fork(self, type: Address, source: str, id: str, version: int, changes: Mapping[int, Any]) -> Fork:
         """Make the order that forks an instance; raises `CommandInvalid` when a change can't be JSON."""
         _checked(type, source)
@@ -167,6 +185,9 @@ class Calls:
     def delete(self, type: Address, id: str) -> Delete:
         """Make the order that deletes an instance."""
         return Delete(type=_checked(type, id), id=id, command_id=self._new_id())
+
+    def _correcting(self, by: Correcting) -> dict[str, Any]:
+        return {"command_id": by.command_id or self._new_id(), "reason": by.reason, "by": by.who}
 
     def signature(self, type: Address, kind: str, name: str) -> Signature | None:
         """Find a handler's types, where a class is given; raises `CommandInvalid` for an unknown one."""

@@ -13,6 +13,7 @@ from runtime.client.asking import Asker
 from runtime.client.calls import Calls
 from runtime.client.command_ids import command_ids
 from runtime.client.commands import Commands
+from runtime.client.corrections import Corrections
 from runtime.client.instances import Instances
 from runtime.client.listing import Listing
 from runtime.client.promises import Promises
@@ -29,7 +30,7 @@ class Client(Instances, Commands, Queries, Promises, Listing):
     first answer. Without one a fresh one is made.
 
     What people ask for every day are its own methods, by subject: `instances`, `commands`, `queries`, `promises` and
-    `listing` are the files. What is rarer is an object of its own in an attribute.
+    `listing` are the files. What is rarer is an object of its own in an attribute: `corrections`.
 
     Args:
         transport: the broker, not opened yet.
@@ -49,6 +50,7 @@ class Client(Instances, Commands, Queries, Promises, Listing):
     ) -> None:
         super().__init__(Calls(new_id or command_ids(), now), Asker(transport, partitions, jitter), store)
         self._transport = transport
+        self.corrections = Corrections(self._calls, self._asker, store)
 
     async def __aenter__(self) -> Self:
         await self.open()

@@ -27,7 +27,7 @@ class Mark(Struct):
 
 
 class Lane(Struct, omit_defaults=True):
-    """A task, timer, child, command, span of being stuck, or the run itself.
+    """A task, timer, child, command, span of being stuck or paused, or the run itself.
 
     `ending` is how it ended: `completed`, `failed`, `fired`, … `open` if it has not, `left` if the run ended first,
     `point` for what has no duration. `version` and `began` are of its first event, `ended` of its last one.
@@ -64,6 +64,7 @@ class _End(Struct, frozen=True):
 _BEGINS = {
     "RunStarted": _Begin("run", None, lambda data: "run"),  # noqa: ARG005
     "Stuck": _Begin("stuck", None, lambda data: f"stuck: {data['error']['type']}"),
+    "Paused": _Begin("paused", None, lambda data: f"paused by {data['by']}" if data.get("by") else "paused"),
     "TaskScheduled": _Begin("task", "task", lambda data: f"#{data['task']} {data['name']}"),
     "TimerSet": _Begin("timer", "timer", lambda data: f"#{data['timer']} timer"),
     "ChildStarted": _Begin("child", "child", lambda data: f"#{data['child']} {data['type']}/{data['id']}"),
@@ -74,6 +75,7 @@ _BEGINS = {
 }
 _ENDS = {
     "Resumed": _End("stuck", None, "resumed"),
+    "Unpaused": _End("paused", None, "resumed"),
     "TaskCompleted": _End("task", "task", "completed"),
     "TaskFailed": _End("task", "task", "failed"),
     "TimerFired": _End("timer", "timer", "fired"),

@@ -189,7 +189,8 @@ class Activation:
         if self.doubtful:
             self.doubtful = False
             self.host.doubt(self.behaviour.open_tasks())
-        if self.behaviour.broken and not step.stuck and not self.behaviour.finished and not self.behaviour.parked:
+        held = self.behaviour.parked or self.behaviour.paused  # nothing is tried again
+        if self.behaviour.broken and not step.stuck and not self.behaviour.finished and not held:
             self.host.stuck.plan(self.stream)
         self._submit(step, Item(self.host.wake(self.stream)))
         if self.behaviour.dirty:  # a command that waited was refused after it had emitted

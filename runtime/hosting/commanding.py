@@ -139,6 +139,8 @@ def _objection(instance: WorkflowInstance, message: Send) -> Reply | None:
         return error_reply(Status.INVALID, error)
     if (too_old := instance.ground.too_old(message)) is not None or asked.validator is None:
         return too_old
+    if instance.execution.ledger.paused is not None:
+        return None  # by the state that it will meet: it is judged when the code hears of it
     if (broken := instance.execution.broken) is not None:
         return not_judged(instance.stream, broken)
     try:

@@ -23,7 +23,7 @@ from runtime.hosting.calls import answer_message, command_message, denial, outco
 from runtime.hosting.delayed import is_early, keep, settle
 from runtime.hosting.ground import Ground, answers, fingerprint, refusal, storable
 from runtime.hosting.item import Expire, Item, LocalDone, Step, TimerDue, Wake
-from runtime.hosting.replies import repeated, reply_for
+from runtime.hosting.replies import no_run, repeated, reply_for
 from runtime.hosting.snapshots import ActorSnapshots
 from runtime.messages import (
     Ask,
@@ -31,6 +31,7 @@ from runtime.messages import (
     Cancel,
     ChildOutcome,
     CommandOutcome,
+    Correct,
     Delete,
     Reply,
     Resolve,
@@ -54,6 +55,7 @@ class EntityBehaviour:
     at_rest = True  # no command is under way
     busy = False
     parked = False
+    paused = False
 
     def __init__(self, ground: Ground, kind: ActorType, stream: str) -> None:
         self._ground, self._kind, self.stream = ground, kind, stream
@@ -149,6 +151,8 @@ class EntityBehaviour:
                     f"{self._kind.name} is an actor: it is not started and has no result; send it a command",
                 )
                 return refusal(item, Reply(Status.INVALID, error=note))
+            case Correct():
+                return refusal(item, no_run(self._kind.name))
             case (
                 TaskOutcome()
                 | ChildOutcome()

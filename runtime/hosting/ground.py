@@ -13,7 +13,7 @@ from actors import App
 from actors.codec import canonical
 from runtime.clock import Clock, monotonic
 from runtime.hosting.item import Item, ReplyTo, Step
-from runtime.messages import Cancel, Delete, Reply, Resolve, Send, Start, Status, Terminate, error_reply
+from runtime.messages import Cancel, Correct, Delete, Reply, Resolve, Send, Start, Status, Terminate, error_reply
 from runtime.transport.port import Message
 
 
@@ -94,7 +94,7 @@ def refusal(item: Item, reply: Reply) -> Step:
     content = item.content
     if isinstance(content, Send) and content.caller is not None:
         return Step(denied=reply)
-    if isinstance(content, Send | Cancel | Terminate | Resolve | Delete) or (
+    if isinstance(content, Send | Cancel | Terminate | Resolve | Correct | Delete) or (
         isinstance(content, Start) and content.caller is None
     ):
         return Step(refused=reply.error)

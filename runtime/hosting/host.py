@@ -47,6 +47,7 @@ from runtime.messages import (
     Cancel,
     ChildOutcome,
     CommandOutcome,
+    Correct,
     Delete,
     Fork,
     Inbound,
@@ -469,7 +470,8 @@ class PartitionHost:
             self.stuck.add(activation.stream)  # never tried again here: a process does not learn new code
         elif step.stuck is not None:
             bound.error("stuck", error=f"{step.stuck.type}: {step.stuck.message}", trace=step.stuck.trace)
-            self.stuck.plan(activation.stream)
+            if not activation.behaviour.paused:
+                self.stuck.plan(activation.stream)
         elif step.resumed:
             bound.info("goes on")
             self.stuck.goes_on(activation.stream)
@@ -485,7 +487,7 @@ def _check_ids(content: Inbound) -> None:
         return  # what a stream's name is made into may be longer than what people choose
     if isinstance(content, TaskOutcome | ChildOutcome | CommandOutcome):
         return
-    if isinstance(content, Send | Start | Cancel | Terminate | Resolve | Delete | Fork):
+    if isinstance(content, Send | Start | Cancel | Terminate | Resolve | Correct | Delete | Fork):
         _check_id("command_id", content.command_id)
     _check_id("correlation_id", content.correlation_id)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from actors.definition import WorkflowType
 from actors.journal import Caller
@@ -19,6 +20,8 @@ from runtime.hosting.parked import PARKED
 from runtime.hosting.replies import missing, reply_for
 from runtime.messages import Send
 
+PAUSED: Final = "paused"  # the listing's status of an instance that somebody holds
+
 
 class WorkflowInstance(Journaled):
     """Made empty, and filled by being loaded or started."""
@@ -30,6 +33,11 @@ class WorkflowInstance(Journaled):
         self.former_runs = FormerRuns()
         self.called = Called(ground, stream)
         self.marks: dict[str, InboxMark] = {}  # of delayed commands, as far as the log was asked for
+
+    @property
+    def paused(self) -> bool:
+        """Whether somebody holds it: its code does not run, and it is not tried again."""
+        return self.execution.ledger.paused is not None
 
     @property
     def at_rest(self) -> bool:
@@ -86,6 +94,8 @@ class WorkflowInstance(Journaled):
         outcome = self.execution.outcome
         if outcome is not None:
             return outcome.status, self.busy
+        if self.paused:
+            return PAUSED, self.busy
         if self.parked:
             return PARKED, True  # the new owner may have its code
         return "stuck" if self.execution.ledger.stuck else "running", self.busy

@@ -16,6 +16,7 @@ from runtime.messages import (
     Cancel,
     ChildOutcome,
     CommandOutcome,
+    Correction,
     Delete,
     Reply,
     Resolve,
@@ -59,6 +60,7 @@ Content = (
     | Cancel
     | Terminate
     | Resolve
+    | Correction
     | Delete
     | Expire
     | TaskOutcome

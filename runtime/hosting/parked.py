@@ -28,6 +28,7 @@ from runtime.messages import (
     Cancel,
     ChildOutcome,
     CommandOutcome,
+    Correct,
     Delete,
     Reply,
     Resolve,
@@ -50,7 +51,7 @@ def is_workflow(stream: LoadedStream) -> bool:
 class ParkedActor:
     """An actor of an unknown type, or nothing at all, which is found out by `load`."""
 
-    finished = busy = dirty = at_rest = False
+    finished = busy = dirty = at_rest = paused = False
 
     def __init__(self, ground: Ground, kind: AbsentType, stream: str) -> None:
         self._ground, self._kind, self.stream = ground, kind, stream
@@ -102,7 +103,7 @@ class ParkedActor:
                 return self._call(content, caller)
             case Send(scheduled=True):
                 return Step()  # its row says it again
-            case Start() | Send() | Ask() | AwaitResult() | Cancel() | Terminate() | Resolve():
+            case Start() | Send() | Ask() | AwaitResult() | Cancel() | Terminate() | Resolve() | Correct():
                 return refusal(item, self._reply())
             case (
                 TaskOutcome()

@@ -38,6 +38,12 @@ def missing(stream: str) -> Reply:
     return Reply(Status.NOT_FOUND, error=ErrorInfo("NotFound", f"there is no {stream}; start it first"))
 
 
+def no_run(type: str) -> Reply:
+    """Make the reply to a correction of an actor, which has no run."""
+    note = f"{type} is an actor: it has no run to put right, only commands, each of which is handled or refused"
+    return Reply(Status.INVALID, error=ErrorInfo("InvalidInput", note))
+
+
 def stuck(stream: str, error: ErrorInfo, what: str = "the command", advice: str = "") -> Reply:
     """Make the reply to a command that waits for mended code."""
     note = f"{stream} is stuck ({error.type}: {error.message}); {what} is kept and handled when that is fixed"

@@ -16,6 +16,7 @@ from actors.journal import encode_event
 from actors.turn import Turn
 from eventstore import Commit, LoadedStream, NewEvent, RecordedEvent
 from runtime.hosting.commanding import command
+from runtime.hosting.correcting import correct
 from runtime.hosting.endings import request_end
 from runtime.hosting.ground import answers, refusal
 from runtime.hosting.instance import WorkflowInstance
@@ -28,6 +29,8 @@ from runtime.messages import (
     Cancel,
     ChildOutcome,
     CommandOutcome,
+    Correct,
+    Correction,
     Delete,
     Reply,
     Resolve,
@@ -113,7 +116,9 @@ class WorkflowBehaviour(WorkflowInstance):
             case _:
                 return self._asked(item, content)
 
-    def _asked(self, item: Item, content: Start | Send | Ask | AwaitResult | Cancel | Terminate | Resolve) -> Step:
+    def _asked(
+        self, item: Item, content: Start | Send | Ask | AwaitResult | Cancel | Terminate | Resolve | Correction
+    ) -> Step:
         match content:
             case Start():
                 return start(self, item, content)
@@ -127,6 +132,8 @@ class WorkflowBehaviour(WorkflowInstance):
                 return self._end(item, content)
             case Resolve():
                 return self._resolve(item, content)
+            case Correct():
+                return correct(self, item, content)
             case _:
                 assert_never(content)
 

@@ -19,6 +19,7 @@ from runtime.messages import (
     Cancel,
     ChildOutcome,
     CommandOutcome,
+    Correct,
     Delete,
     Fork,
     Reply,
@@ -186,7 +187,7 @@ def _may_wait(body: bytes) -> bool:
     match message:
         case TaskOutcome() | ChildOutcome() | CommandOutcome() | AwaitResult() | Cancel() | Terminate():
             return True
-        case Resolve() | TaskWanted():
+        case Resolve() | Correct() | TaskWanted():
             return True
         case Delete():
             return False
@@ -226,6 +227,7 @@ def _left_a_trace(world: World, body: bytes) -> bool:
             | Terminate()
             | TaskWanted()
             | Resolve()
+            | Correct()
         ):
             return True
 

@@ -138,6 +138,15 @@ async def stuck_and_parked(world: World, client: Client) -> list[str]:
     return ["Mended/1"]
 
 
+async def paused(world: World, client: Client) -> list[str]:
+    await client.start("Bookable", "held")
+    await client.corrections.pause("Bookable", "held", "wait for the bank", by="ann")
+    await client.cancel("Bookable", "held", "changed my mind")
+    await client.corrections.resume("Bookable", "held", "it has answered", by="bob")
+    await has(world, "Bookable/held", "RunCancelled")
+    return ["Bookable/held"]
+
+
 async def refused(call: Awaitable[Any]) -> None:
     """Send a command to an instance that is stuck."""
     try:
@@ -182,5 +191,6 @@ STORIES: dict[str, Story] = {
     story.__name__: story
     for story in (
         tasks, waits, commands, children, hurried_children, endings, deadlines, continued, mapped, restarted, patches, versions, stuck_and_parked, attributes, actors, promises, async_commands,
+        paused,
     )
 }  # fmt: skip

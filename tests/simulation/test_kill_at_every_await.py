@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.simulation.calls_scenario import CALLS
+from tests.simulation.corrections_scenario import CORRECTED
 from tests.simulation.crash_story import run_scenario
 from tests.simulation.desk_scenario import DESK
 from tests.simulation.forms_scenario import FORMS
@@ -66,6 +67,12 @@ def test_a_node_may_die_at_any_await_of_commands_in_their_other_forms(part: int)
 def test_a_node_may_die_at_any_await_of_an_actor_whose_commands_wait(part: int) -> None:
     """Nor of a command that is carried out step by step, of those that wait behind it, and of its snapshots."""
     assert _kill_nodes(DESK, 1 + part, PARTS, seconds=2 * SECONDS) > 20
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_node_may_die_at_any_await_of_corrections(part: int) -> None:
+    """Nor of what is done by hand: each is done once, however often it is asked for."""
+    assert _kill_nodes(CORRECTED, 1 + part, PARTS) > 20
 
 
 @pytest.mark.parametrize("who", ["node_dies_at", "companion_dies_at"])

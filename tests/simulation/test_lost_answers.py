@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.simulation.calls_scenario import CALLS
+from tests.simulation.corrections_scenario import CORRECTED
 from tests.simulation.crash_story import run_scenario
 from tests.simulation.desk_scenario import DESK
 from tests.simulation.faults import Fate, RepeatingBroker, every, nth
@@ -12,7 +13,9 @@ from tests.simulation.forms_scenario import FORMS
 from tests.simulation.scenario import CHILDREN, LONG, Scenario
 
 STORIES = pytest.mark.parametrize(
-    "story", [LONG, CHILDREN, CALLS, FORMS, DESK], ids=["long", "children", "calls", "forms", "desk"]
+    "story",
+    [LONG, CHILDREN, CALLS, FORMS, DESK, CORRECTED],
+    ids=["long", "children", "calls", "forms", "desk", "corrected"],
 )
 
 

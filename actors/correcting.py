@@ -1,0 +1,41 @@
+"""What people do by hand to an instance. Each is a fact of its journal, with who did it, why, and the id of the request.
+
+Each method gives an empty turn where there is nothing to do, and leaves what can't be done at all to its caller.
+"""
+
+from __future__ import annotations
+
+from actors.journal import Paused, Resumed, Unpaused
+from actors.recovery import Recovery
+from actors.turn import Turn
+
+
+class Correcting(Recovery):
+    """See the module's docstring."""
+
+    __slots__ = ()
+
+    def pause(self, id: str, reason: str, by: str) -> Turn:
+        """Hold the instance, also a broken one: it goes on recording. An empty turn when it is held, or has ended."""
+        turn = Turn()
+        if self.outcome is None and self.ledger.paused is None:
+            self._append(turn, Paused(id, reason, by))
+        return turn
+
+    def unpause(self, id: str, reason: str, by: str, at: float) -> Turn:
+        """Let a paused instance go on: its code hears of what came meanwhile. An empty turn when it is not paused.
+
+        A broken one is stuck from here on.
+        """
+        turn = Turn()
+        if self.outcome is not None or self.ledger.paused is None:
+            return turn
+        self._append(turn, Unpaused(id, reason, by))
+        if self.broken is not None:
+            turn.stuck = self.broken
+            return turn
+        if self.ledger.stuck:
+            turn.resumed = True
+            self._append(turn, Resumed())
+        self._give_owed(turn, at)
+        return turn

@@ -1,0 +1,85 @@
+"""Putting a workflow right by hand: what such a request does to an instance, and what answers it.
+
+Invariants, and who keeps them:
+* every correction is an event of the instance's own journal, with who did it, why, and the id of the request; nothing that was
+  recorded before is changed;
+* a request is carried out once: the `Ledger` knows the ids of all of the stream's corrections, those of former runs included.
+  A repetition (its answer was lost, a node died after the commit) finds its id there and gets the first answer;
+* what can't be done leaves no trace, and its sender is told what to do instead;
+* while an instance is paused, everything that comes is recorded and nothing is lost, but its code hears of none of it, on
+  no node and after no restart; it hears of all of it in the turn of `Unpaused`, as if it had come at that moment, in order.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from msgspec import Raw
+
+from actors.journal import ErrorInfo
+from actors.turn import LogLine, Turn
+from runtime.hosting.ground import answers, refusal
+from runtime.hosting.instance import WorkflowInstance
+from runtime.hosting.item import Item, Step
+from runtime.hosting.replies import conflict, ended
+from runtime.messages import Correction, Pause, Reply, Resume, Status
+
+DONE, NOTHING_TO_DO = (Reply(Status.OK, Raw(b'{"corrected":%s}' % answer)) for answer in (b"true", b"false"))
+
+
+def correct(instance: WorkflowInstance, item: Item, message: Correction) -> Step:
+    """Do what the message asks of an instance."""
+    ledger = instance.execution.ledger
+    if ledger.start is None:
+        return instance.not_found(item)
+    what = _in_words(message)
+    if (done := ledger.corrections.get(message.command_id)) is not None:
+        if done != what:
+            return refusal(item, conflict(f"request {message.command_id} was carried out on {instance.stream}: {done}"))
+        return Step(replies=answers(item, DONE))
+    now = instance.ground.clock.now()
+    turn, reply = _corrected(instance, message, now.timestamp())
+    if reply.error is not None:
+        return refusal(item, reply)
+    if turn.events:
+        turn.logs.append(LogLine("warning", what, {"reason": message.reason, "by": message.by}))
+    step = instance.step(turn, now, message.command_id)
+    step.replies += answers(item, reply)
+    return step
+
+
+def _in_words(message: Correction) -> str:
+    """Name a correction as the ledger does."""
+    match message:
+        case Pause():
+            return "pause"
+        case Resume():
+            return "resume"
+        case _:
+            assert_never(message)
+
+
+def _corrected(instance: WorkflowInstance, message: Correction, at: float) -> tuple[Turn, Reply]:
+    if (outcome := instance.execution.outcome) is not None:
+        return Turn(), ended(instance.stream, outcome, "so there is nothing to hold")
+    match message:
+        case Pause():
+            turn = instance.execution.pause(message.command_id, message.reason, message.by)
+            return turn, DONE if turn.events else NOTHING_TO_DO
+        case Resume():
+            return _resume(instance, message, at)
+        case _:
+            assert_never(message)
+
+
+def _resume(instance: WorkflowInstance, message: Resume, at: float) -> tuple[Turn, Reply]:
+    execution = instance.execution
+    broken = execution.broken
+    if execution.ledger.paused is None and broken is not None:
+        note = (
+            f"{instance.stream} is not paused: it is stuck ({broken.type}: {broken.message}), and goes on by itself when that is "
+            "mended"
+        )
+        return Turn(), Reply(Status.STUCK, error=ErrorInfo("InstanceStuck", note))
+    turn = execution.unpause(message.command_id, message.reason, message.by, at)
+    return turn, DONE if turn.events else NOTHING_TO_DO

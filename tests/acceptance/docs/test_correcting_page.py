@@ -1,0 +1,28 @@
+"""The page about putting an instance right does what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from tests.acceptance.docs.conftest import Shell
+from tests.acceptance.docs.pages import ROOT, python_file, shell_block
+from tests.acceptance.docs.test_readme import said_and_expected
+
+pytestmark = pytest.mark.timeout(180)
+
+PAGE = ROOT / "runtime" / "debugging" / "correcting.md"
+
+
+async def test_its_commands(shell: Shell, fresh_database: Callable[[], Awaitable[str]]) -> None:
+    """Each line with the output that stands beside it."""
+    (shell.folder / "desk.py").write_text(python_file(PAGE, "desk.py"))
+    shell.environment["PERDURE_DATABASE_URL"] = await fresh_database()
+    shell.run("perdure migrate --app desk:app")
+    shell.start("perdure node desk:app")
+    shell.start("perdure worker desk:app")
+    for line in shell_block(PAGE, "perdure start"):
+        command, expected = said_and_expected(line)
+        assert expected in shell.run(command), command
+    assert shell.stop() == [0, 0]

@@ -1,0 +1,224 @@
+"""Putting a workflow right by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from msgspec import Struct
+
+from actors import Actor, App, RunCancelled, RunTerminated, RunTimedOut, Workflow, command, query, task
+from runtime import AlreadyFinished, CommandInvalid, Conflict, NotFound
+from tests.behaviours.conftest import Play
+from tests.behaviours.modes import MODES, PLAIN
+from tests.behaviours.place import MemoryPlace, Place, Story, in_memory
+
+
+@task
+async def price(item: str) -> int:
+    return len(item)
+
+
+class Sale(Workflow):
+    """Prices each item that it is told of, until it is told to close."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.closed = False
+
+    async def run(self, item: str) -> int:
+        self.total += await price(item)
+        await self.until(lambda: self.closed)
+        return self.total
+
+    @command
+    async def add(self, item: str) -> int:
+        self.total += await price(item)
+        return self.total
+
+    @command
+    def close(self) -> None:
+        self.closed = True
+
+    @query
+    def so_far(self) -> int:
+        return self.total
+
+
+class Cash(Struct):
+    cents: int = 0
+
+
+class Till(Actor):
+    state: Cash
+
+    @query
+    def empty(self) -> bool:
+        return not self.state.cents
+
+
+APP = App(actors=[Sale, Till], tasks=[price])
+
+
+@pytest.fixture(params=[PLAIN, *MODES], ids=lambda mode: mode.name)
+def recall(request: pytest.FixtureRequest) -> Play:
+    """Plays a story in memory only, in all modes: what it is about is none of the adapters' business."""
+
+    def in_this_mode(story: Story, app: App) -> None:
+        in_memory(story, app, request.param)
+
+    return in_this_mode
+
+
+async def _priced(place: Place, client: Any) -> None:
+    await client.start(Sale, "1", "tea")
+    await place.until(lambda: place.has("Sale/1", "TaskCompleted"))
+
+
+async def _status(client: Any) -> str:
+    (row,) = await client.list(Sale)
+    return str(row.execution.status)
+
+
+def test_a_paused_workflow_takes_what_comes_and_goes_on_when_it_is_resumed(play: Play) -> None:
+    """Its node dies meanwhile: the next one holds it, too. Nothing is lost, and the history says who did it and why."""
+
+    async def story(place: Place) -> None:
+        first = await place.node()
+        await place.worker()
+        client = await place.client()
+        await _priced(place, client)
+        assert await client.corrections.pause(Sale, "1", "audit", by="ann")
+        await place.kill(first)
+        await place.node()
+        for item in ("cup", "pot"):
+            await client.submit(Sale, "1", "add", item, timeout=60)
+        done = asyncio.ensure_future(client.call(Sale, "1", "close", timeout=60))
+        await place.until(lambda: _count(place, "CommandReceived", 3))
+        assert (await _status(client), await client.query(Sale, "1", "so_far", timeout=60)) == ("paused", 3)
+        assert not await client.corrections.pause(Sale, "1")
+        assert await client.corrections.resume(Sale, "1", "all is well", by="bob", timeout=60)
+        await done
+        assert await client.result(Sale, "1", timeout=60) == 3
+        by_hand = [data for type, data in await place.log("Sale/1") if type in {"Paused", "Unpaused"}]
+        assert [(data["by"], data["reason"]) for data in by_hand] == [("ann", "audit"), ("bob", "all is well")]
+
+    play(story, APP)
+
+
+async def _count(place: Place, type: str, count: int) -> bool:
+    return (await place.types("Sale/1")).count(type) == count
+
+
+def test_a_request_that_comes_again_does_nothing_again(recall: Play) -> None:
+    """Also when others came between, and when the run has ended; as something else it is a conflict."""
+
+    async def story(place: Place) -> None:
+        await place.node()
+        await place.worker()
+        client = await place.client()
+        await _priced(place, client)
+        corrections = client.corrections
+        assert await corrections.pause(Sale, "1", command_id="p")
+        assert await corrections.resume(Sale, "1", command_id="r")
+        assert await corrections.pause(Sale, "1", command_id="p")
+        assert await _status(client) == "running"
+        with pytest.raises(Conflict, match="request p was carried out on Sale/1: pause"):
+            await corrections.resume(Sale, "1", command_id="p")
+        await client.call(Sale, "1", "close")
+        assert await corrections.resume(Sale, "1", command_id="r")
+        with pytest.raises(AlreadyFinished, match=r"has ended \(completed\)"):
+            await corrections.pause(Sale, "1")
+
+    recall(story, APP)
+
+
+def test_nothing_to_pause_or_to_resume_is_said_clearly(recall: Play) -> None:
+    """Neither what is not there, nor an actor, nor what is not paused."""
+
+    async def story(place: Place) -> None:
+        await place.node()
+        await place.worker()
+        client = await place.client()
+        with pytest.raises(NotFound):
+            await client.corrections.pause(Sale, "1")
+        with pytest.raises(CommandInvalid, match="Till is an actor: it has no run to put right"):
+            await client.corrections.pause(Till, "1")
+        await _priced(place, client)
+        assert not await client.corrections.resume(Sale, "1")
+        await client.call(Sale, "1", "close")
+
+    recall(story, APP)
+
+
+@pytest.mark.parametrize("end", ["cancel", "terminate", "time"])
+def test_a_paused_workflow_can_end(recall: Play, end: str) -> None:
+    """By a termination or its timeout at once; a request to cancel waits for it."""
+
+    async def story(place: Place) -> None:
+        await place.node()
+        await place.worker()
+        client = await place.client()
+        await client.start(Sale, "1", "tea", run_timeout=30 if end == "time" else None)
+        await place.until(lambda: place.has("Sale/1", "TaskCompleted"))
+        await client.corrections.pause(Sale, "1")
+        if end == "cancel":
+            assert await client.cancel(Sale, "1")
+            assert await _status(client) == "paused"
+            await client.corrections.resume(Sale, "1")
+        elif end == "terminate":
+            assert await client.terminate(Sale, "1")
+        with pytest.raises((RunCancelled, RunTerminated, RunTimedOut)):
+            await client.result(Sale, "1", timeout=60)
+        assert await _status(client) == {"cancel": "cancelled", "terminate": "terminated", "time": "timed_out"}[end]
+
+    recall(story, APP)
+
+
+def test_a_fork_of_a_paused_workflow_goes_on(recall: Play) -> None:
+    """With what came until then; the original stays held."""
+
+    async def story(place: Place) -> None:
+        await place.node()
+        await place.worker()
+        client = await place.client()
+        await _priced(place, client)
+        await client.corrections.pause(Sale, "1")
+        await client.submit(Sale, "1", "close")
+        assert await client.fork(Sale, "1", "2", at=len(await place.types("Sale/1")))
+        assert await client.result(Sale, "2", timeout=60) == 3
+        assert (await place.types("Sale/1"))[-1] == "CommandReceived"
+        await client.corrections.resume(Sale, "1")
+        assert await client.result(Sale, "1", timeout=60) == 3
+
+    recall(story, APP)
+
+
+def test_a_stuck_workflow_that_is_paused_is_not_tried_again(recall: Play) -> None:
+    """Until somebody lets it go on: then it is tried at once, and from then on as before."""
+    code = {"mended": False}
+
+    class Odd(Workflow):
+        async def run(self) -> int:
+            n = await price("tea")
+            if not code["mended"]:
+                raise KeyError("a mistake")
+            return n
+
+    async def story(place: Place) -> None:
+        assert isinstance(place, MemoryPlace)
+        await place.node()
+        await place.worker()
+        client = await place.client()
+        await client.start(Odd, "1")
+        await place.until(lambda: place.has("Odd/1", "Stuck"))
+        assert await client.corrections.pause(Odd, "1", "until tomorrow", by="ann")
+        code["mended"] = True
+        await place.world.pass_time(300)
+        assert (await place.types("Odd/1"))[-1] == "Paused"
+        assert await client.corrections.resume(Odd, "1")
+        assert await client.result(Odd, "1", timeout=60) == 3
+        assert (await place.types("Odd/1"))[-3:] == ["Unpaused", "Resumed", "RunCompleted"]
+
+    recall(story, App(actors=[Odd], tasks=[price]))
