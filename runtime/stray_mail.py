@@ -65,7 +65,7 @@ class StrayMail:
 
         host = self._host()
         if host is not None:
-            host.put_aside(delivery, subscription, reason, 0, lost=again)
+            host.unhandled.put_aside(delivery, subscription, reason, 0, lost=again)
         else:  # only the owner of a partition can write it down
             again()
 

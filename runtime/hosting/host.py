@@ -15,61 +15,34 @@ import structlog
 
 from actors import InvalidInput
 from actors.definition import WorkflowType
-from actors.journal import Caller, ErrorInfo
+from actors.journal import Caller
 from actors.names import split_stream, stream_name
-from eventstore import (
-    Commit,
-    OutboxMessage,
-    Redelivery,
-    StaleEpoch,
-    TimerKey,
-)
+from eventstore import Commit, Redelivery, StaleEpoch, TimerKey
 from runtime.clock import monotonic
 from runtime.hosting.activation import Activation, TurnUnit
-from runtime.hosting.calls import answer_message, outcome_of
-from runtime.hosting.children import check_caller, comes_again
 from runtime.hosting.forks import Forks
-from runtime.hosting.ground import Ground, answers, fingerprint
-from runtime.hosting.handling import done_key, is_acceptance
+from runtime.hosting.ground import Ground
+from runtime.hosting.ids import check_ids
 from runtime.hosting.item import Expire, Item, Step, TimerDue, Wake
 from runtime.hosting.local_tasks import LocalTasks
 from runtime.hosting.outbox import MARK_AFTER, Outbox
+from runtime.hosting.outlet import Outlet
 from runtime.hosting.own_commits import OwnCommits
 from runtime.hosting.parked import PARKED
 from runtime.hosting.quarantine import Quarantine
-from runtime.hosting.replies import repeated
 from runtime.hosting.schedule import Schedule
 from runtime.hosting.services import Services
 from runtime.hosting.stuck import StuckInstances
 from runtime.hosting.timers import WINDOW, Timers
+from runtime.hosting.unhandled import Unhandled
 from runtime.hosting.wanted import WantedTasks
-from runtime.messages import (
-    Cancel,
-    ChildOutcome,
-    CommandOutcome,
-    Correct,
-    Delete,
-    Fork,
-    Inbound,
-    Reply,
-    ReplyWhen,
-    Resolve,
-    Send,
-    Start,
-    Status,
-    TaskOutcome,
-    TaskWanted,
-    Terminate,
-    decode_inbound,
-    error_reply,
-)
+from runtime.messages import CommandOutcome, Fork, Inbound, TaskWanted, decode_inbound
 from runtime.routing import partition_of
 from runtime.transport.port import Delivery, Subscription
 
 LOOK_AGAIN = timedelta(seconds=1)
 WAITER_LIFE = 600.0  # seconds for which a caller is remembered that does not ask again
 MOST_EXPIRED = 200  # instances loaded at a time to be deleted
-MAX_ID = 200  # characters of a command id or correlation id
 
 log = structlog.get_logger("perdure.partition")
 
@@ -90,6 +63,8 @@ class PartitionHost:
         self.wanted = WantedTasks(self.partition)
         self._commits = OwnCommits(services.committer, ground.clock, schedule, self.fenced)
         self.quarantine = Quarantine(services, ground, self._commits, self.outbox.publish)
+        self.unhandled = Unhandled(services, ground, self._commits, self.quarantine, self.outbox.publish)
+        self._outlet = Outlet(services, ground, self.outbox, self.timers, self._local, self.stuck)
         self._forks = Forks(services, ground, self._commits, self.quarantine, self._forked)
         self._marking = False
         self.dropped = False
@@ -103,7 +78,7 @@ class PartitionHost:
         content: Inbound | None = None
         try:
             content = decode_inbound(delivery.body)
-            _check_ids(content)
+            check_ids(content)
             stream = f"{content.type}/{content.id}"
             if stream not in self._active and not self._is_ours(content):
                 self._services.forward(content, delivery, subscription)
@@ -111,7 +86,7 @@ class PartitionHost:
                     handled.set()
                 return
         except InvalidInput as error:
-            self._refuse(content, delivery, subscription, error)
+            self.unhandled.refuse(content, delivery, subscription, error)
             if handled is not None:
                 handled.set()
             return
@@ -160,93 +135,6 @@ class PartitionHost:
         stream = stream_name(content.type, content.id)
         return partition_of(stream, self._services.partitions) == self.partition
 
-    def put_aside(
-        self,
-        delivery: Delivery,
-        subscription: Subscription,
-        reason: str,
-        attempts: int,
-        lost: Callable[[], None] | None = None,
-    ) -> None:
-        """Quarantine a message that was never handed to an actor; `lost` as in `Quarantine.put`."""
-        if lost is not None and self.dropped:
-            lost()
-            return
-        reply = error_reply(Status.QUARANTINED, ErrorInfo("Quarantined", reason))
-        item = Item(Wake(type="", id=""), delivery, subscription, attempts)
-        self.quarantine.put(
-            item, reason, outbox=self._tell_caller(delivery, reply), replies=answers(item, reply), lost=lost
-        )
-
-    def _tell_caller(self, delivery: Delivery, reply: Reply) -> list[OutboxMessage]:
-        """Make the message that tells the actor that gave a command; none when no actor did."""
-        try:
-            content = decode_inbound(delivery.body)
-        except InvalidInput:
-            return []
-        if not isinstance(content, Send) or content.caller is None:
-            return []
-        return [answer_message(content, content.caller, outcome_of(reply), self._services.partitions)]
-
-    async def repeat_answer(self, delivery: Delivery, subscription: Subscription) -> bool:
-        """Answer a command that an actor has handled before from its inbox, and run nothing; say whether that was so.
-
-        Raises:
-            StoreError: the inbox can't be read.
-        """
-        try:
-            content = decode_inbound(delivery.body)
-        except InvalidInput:
-            return False
-        if not isinstance(content, Send):
-            return False
-        key = (content.stream, content.command_id)
-        done = (content.stream, done_key(content.command_id))
-        marks = await self._services.store.replies([key, done])
-        mark = marks.get(done) or marks.get(key)
-        if mark is None or not mark.reply or mark.digest != fingerprint(content.name, content.input):
-            return False
-        if content.reply_when is ReplyWhen.ACCEPTED or done in marks or not is_acceptance(mark):
-            self._services.reply(answers(Item(content, delivery, subscription), repeated(content, mark.reply)))
-        # Else it is under way, and its sender asks again.
-        subscription.ack(delivery)
-        return True
-
-    def _refuse(
-        self, content: Inbound | None, delivery: Delivery, subscription: Subscription, error: InvalidInput
-    ) -> None:
-        log.warning("message refused", partition=self.partition, error=str(error))
-        if isinstance(content, Send) and content.caller is not None:
-            self._refuse_call(content, content.caller, delivery, subscription, error)
-            return
-        item = Item(Wake(type="", id=""), delivery, subscription)
-        if (who := item.reply_to) is not None:
-            self._services.reply([who.message(error_reply(Status.INVALID, error))])
-            subscription.ack(delivery)
-        elif _comes_again(delivery.body):
-            subscription.ack(delivery)  # its task or child is still in the outbox, and is published again
-        else:
-            self.quarantine.put(item, f"{type(error).__name__}: {error}")
-
-    def _refuse_call(
-        self, content: Send, caller: Caller, delivery: Delivery, subscription: Subscription, error: InvalidInput
-    ) -> None:
-        """Tell another actor that there is no such type here. A forged caller hears nothing: it may be no stream at all."""
-        try:
-            check_caller(content, caller)
-        except InvalidInput:
-            subscription.ack(delivery)
-            return
-        told = answer_message(
-            content, caller, outcome_of(error_reply(Status.INVALID, error)), self._services.partitions
-        )
-
-        def durable() -> None:
-            self.outbox.publish(told)
-            subscription.ack(delivery)
-
-        self._commits.submit(Commit(self.partition, self.ground.epoch, outbox=[told]), durable)
-
     # -- what activations ask -------------------------------------------------------------------------------------
 
     def load(self, activation: Activation) -> None:
@@ -274,37 +162,9 @@ class PartitionHost:
         if step.refused is not None:
             self.quarantine.put(item, f"{step.refused.type}: {step.refused.message}", stream=activation.stream)
             return
-        self._let_out(activation, step, item)
+        self._outlet.let_out(activation, step, item)
         if item.handled is not None:
             item.handled.set()
-
-    def _let_out(self, activation: Activation, step: Step, item: Item) -> None:
-        if item.delivery is not None and item.subscription is not None:
-            item.subscription.ack(item.delivery)
-        replies = step.replies
-        for command_id, reply in step.resolved:
-            replies += self.ground.waiters.answer(activation.stream, command_id, reply)
-        if replies:
-            self._services.reply(replies)
-        if step.commit is not None:
-            self._after_commit(step.commit)
-        elif isinstance(item.content, TimerDue):
-            self.timers.cleared([item.content.timer])  # its row is still there: the next sweep takes it up
-        for message in step.later:
-            self.outbox.plan(message)
-        self._see_to_local(activation, step)
-        if step.logs or step.stuck or step.resumed:
-            self._tell(activation, step)
-
-    def _see_to_local(self, activation: Activation, step: Step) -> None:
-        if step.new_run:
-            self._local.cancel(activation.stream)
-        for call in step.local_calls:
-            self._local.run(
-                self._services.app.task(call.name), call, activation.stream, activation.behaviour.correlation_id
-            )
-        for number in step.local_given_up or ():
-            self._local.give_up(activation.stream, number)
 
     def forget(self, activation: Activation) -> None:
         """Unload an activation that is done; what still comes for it loads it again."""
@@ -427,22 +287,9 @@ class PartitionHost:
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
-    def _after_commit(self, commit: Commit) -> None:
-        for message in commit.outbox:
-            if message.due_at is None:
-                self.outbox.publish(message)
-            else:
-                self.outbox.plan(message)
-        if commit.outbox_remove:
-            self.outbox.closed(commit.outbox_remove)
-        if commit.timers_set:
-            self.timers.set(commit.timers_set)
-        if commit.timers_clear:
-            self.timers.cleared(commit.timers_clear)
-
     def _forked(self, stream: str, commit: Commit) -> None:
         """Take up a new instance; what somebody who asked too early had loaded of it is out of date."""
-        self._after_commit(commit)
+        self._outlet.after_commit(commit)
         if (activation := self._active.get(stream)) is not None:
             self.forget(activation)
         self._wake(stream)
@@ -454,52 +301,6 @@ class PartitionHost:
     def _wake(self, stream: str) -> None:
         self.receive(stream, Item(self.wake(stream)))
 
-    def _tell(self, activation: Activation, step: Step) -> None:
-        bound = log.bind(
-            actor=activation.stream,
-            version=activation.behaviour.version,
-            correlation_id=activation.behaviour.correlation_id,
-            phase=str(activation.phase),
-        )
-        for line in step.logs:
-            getattr(bound, line.level)(line.event, **line.fields)
-        if activation.behaviour.finished:
-            self.stuck.goes_on(activation.stream)  # it was terminated, perhaps
-        elif step.stuck is not None and activation.behaviour.parked:
-            bound.warning("parked", reason=step.stuck.message)
-            self.stuck.add(activation.stream)  # never tried again here: a process does not learn new code
-        elif step.stuck is not None:
-            bound.error("stuck", error=f"{step.stuck.type}: {step.stuck.message}", trace=step.stuck.trace)
-            if not activation.behaviour.paused:
-                self.stuck.plan(activation.stream)
-        elif step.resumed:
-            bound.info("goes on")
-            self.stuck.goes_on(activation.stream)
-
 
 def _last_used(activation: Activation) -> float:
     return activation.last_used
-
-
-def _check_ids(content: Inbound) -> None:
-    if isinstance(content, Start | Send) and content.caller is not None:
-        check_caller(content, content.caller)
-        return  # what a stream's name is made into may be longer than what people choose
-    if isinstance(content, TaskOutcome | ChildOutcome | CommandOutcome):
-        return
-    if isinstance(content, Send | Start | Cancel | Terminate | Resolve | Correct | Delete | Fork):
-        _check_id("command_id", content.command_id)
-    _check_id("correlation_id", content.correlation_id)
-
-
-def _check_id(what: str, value: str | None) -> None:
-    if value is not None and (not value or len(value) > MAX_ID or not value.isprintable()):
-        raise InvalidInput(f"{what} {value!r} is not allowed: expected 1 to {MAX_ID} printable characters")
-
-
-def _comes_again(body: bytes) -> bool:
-    try:
-        content = decode_inbound(body)
-    except InvalidInput:
-        return False
-    return isinstance(content, TaskOutcome) or comes_again(content)

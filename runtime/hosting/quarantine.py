@@ -26,6 +26,7 @@ class Quarantine:
     ) -> None:
         self._services, self._ground, self._commits, self._publish = services, ground, commits, publish
         self._strays: dict[int, tuple[Item, Callable[[], None]]] = {}  # of no partition, and not durable yet
+        self._dropped = False
 
     def put(
         self,
@@ -52,6 +53,9 @@ class Quarantine:
             lost: called when the partition was lost before it was durable, for a message that is not the partition's
                 own: nobody else would see to it.
         """
+        if lost is not None and self._dropped:
+            lost()
+            return
         delivery = item.delivery
         if delivery is None:
             log.error("could not be handled", actor=stream, reason=reason)
@@ -90,6 +94,7 @@ class Quarantine:
 
     def drop(self) -> None:
         """Hear that the partition is lost."""
+        self._dropped = True
         strays, self._strays = self._strays, {}
         for _, lost in strays.values():
             lost()

@@ -119,10 +119,10 @@ class PartitionService:
         try:
             starts = await store.count_attempt(partition, key)
             if starts > MAX_STARTS:
-                if await self.host.repeat_answer(delivery, subscription):
+                if await self.host.unhandled.repeat_answer(delivery, subscription):
                     return  # its node died after the commit: it took effect, and nobody may be told otherwise
                 reason = f"its node died or lost the partition {starts - 1} times while handling it"
-                self.host.put_aside(delivery, subscription, reason, starts - 1)
+                self.host.unhandled.put_aside(delivery, subscription, reason, starts - 1)
                 return
             handled = asyncio.Event()
             self.host.deliver(delivery, subscription, handled)
