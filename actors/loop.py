@@ -17,24 +17,24 @@ from asyncio import current_task
 from asyncio.events import _get_running_loop, _set_running_loop
 from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextvars import Context, copy_context
+from contextvars import Context
 from datetime import datetime
-from types import FrameType
-from typing import Any, NoReturn, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from zlib import crc32
 
+from actors.callbacks import DurableHandle, DurableTask, DurableTimer
+from actors.closing import close
 from actors.errors import NotDurable
+from actors.refused import REFUSED, TASKS_FILE, check_order
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 MAX_STEPS = 5_000_000  # callbacks in one turn; code that goes on for ever must not hold its node for ever
 MAX_TIME = 253_402_300_800.0  # the year 10000: what is later fits neither a datetime nor a database
-_MAX_CLOSES = 10_000  # every coroutine that is awaited, and every await in its clean-up, takes one
 _FEW_TASKS = 64
 _HASH_STEP, _HASH_MASK = 0x9E3779B97F4A7C15 >> 3, (1 << 61) - 2  # spreads; the mask is below where hashes wrap
 _SHIELD = asyncio.shield.__code__
-_TASKS_FILE = asyncio.ensure_future.__code__.co_filename
 
 
 class Host(Protocol):
@@ -56,46 +56,6 @@ class Host(Protocol):
     def call_task(self, task: Any, input: bytes) -> Coroutine[Any, Any, Any]:
         """Schedule a task (an `actors.task.Task`) with encoded arguments, and await its result."""
         ...
-
-
-class DurableHandle(asyncio.Handle):
-    """A callback to run. It is made in half the time of asyncio's, by leaving out what that keeps for debugging."""
-
-    __slots__ = ()
-    _callback: Callable[..., Any]
-    _context: Context
-
-    def __init__(
-        self, callback: Callable[..., Any], args: tuple[Any, ...], loop: DurableLoop, context: Context | None
-    ) -> None:
-        self._callback, self._args, self._loop = callback, args, loop
-        self._context = copy_context() if context is None else context
-        self._cancelled = False
-        self._repr = self._source_traceback = None
-
-
-class DurableTimer(asyncio.TimerHandle):
-    """A timer of workflow code. `number` is its place in the stream's numbering."""
-
-    __slots__ = ("number",)
-    _callback: Callable[..., Any]
-    _context: Context
-    number: int
-
-
-class DurableTask(asyncio.Task[T]):
-    """A task whose hash depends on its place in the stream's history, not on its address in memory.
-
-    asyncio keeps tasks in sets (`TaskGroup`, `wait`), hands sets of them out, and cancels and wakes them in the order
-    of those sets: it must be the same in every replay.
-    """
-
-    __slots__ = ("_hash",)
-    _hash: int
-    _log_destroy_pending: bool  # asyncio's own
-
-    def __hash__(self) -> int:
-        return self._hash
 
 
 class DurableLoop(asyncio.AbstractEventLoop):
@@ -244,7 +204,7 @@ class DurableLoop(asyncio.AbstractEventLoop):
                 task._log_destroy_pending = False  # it is dropped on purpose
                 _enter_task(self, task)  # clean-up code that opens a timeout or a group asks whose it is
                 try:
-                    _close(task.get_coro())
+                    close(task.get_coro())
                 finally:
                     _leave_task(self, task)
 
@@ -308,8 +268,8 @@ class DurableLoop(asyncio.AbstractEventLoop):
     def create_task(  # type: ignore[override]  # typeshed's generator form is not for users
         self, coro: Coroutine[Any, Any, T], *, name: str | None = None, context: Context | None = None, **_: Any
     ) -> asyncio.Task[T]:
-        if (caller := sys._getframe(1)).f_code.co_filename == _TASKS_FILE:
-            _check_order(caller, coro)
+        if (caller := sys._getframe(1)).f_code.co_filename == TASKS_FILE:
+            check_order(caller, coro)
         return self.begin(coro, name=name, context=context)
 
     def begin(
@@ -349,69 +309,5 @@ class DurableLoop(asyncio.AbstractEventLoop):
         return None
 
 
-def _close(coroutine: Any) -> None:
-    """Close a coroutine and all that it awaits, the innermost first.
-
-    Closing from the outside would leave an inner one that awaits in its clean-up to the garbage collector, which
-    would run the rest of it outside of this loop.
-    """
-    for _ in range(_MAX_CLOSES):
-        innermost = coroutine
-        while _is_suspended(
-            awaited := getattr(innermost, "cr_await", None) or getattr(innermost, "gi_yieldfrom", None)
-        ):
-            innermost = awaited
-        try:
-            innermost.close()
-        except KeyboardInterrupt:
-            raise
-        except BaseException:  # noqa: BLE001, S110 - the user's clean-up code; it raised, or it awaits something
-            pass
-        if not _is_suspended(coroutine):
-            return
-
-
-def _is_suspended(part: Any) -> bool:
-    return (getattr(part, "cr_frame", None) or getattr(part, "gi_frame", None)) is not None
-
-
-def _check_order(caller: FrameType | None, coroutine: Coroutine[Any, Any, Any]) -> None:
-    """Refuse `as_completed` of coroutines: it makes tasks of a set of them, in the order of their addresses."""
-    while caller is not None and caller.f_code.co_filename == _TASKS_FILE:
-        if "ompleted" in caller.f_code.co_qualname:  # as_completed, or _AsCompletedIterator since Python 3.13
-            coroutine.close()
-            raise NotDurable(
-                "asyncio.as_completed() starts coroutines in an order that differs from run to run; "
-                "give it tasks: as_completed([asyncio.create_task(c) for c in …])"
-            )
-        caller = caller.f_back
-
-
-def _refuse(name: str, instead: str) -> Callable[..., NoReturn]:
-    def refused(*_: object, **__: object) -> NoReturn:
-        raise NotDurable(f"workflow code can't use loop.{name}(): it can't be replayed. {instead}")
-
-    return refused
-
-
-_TASK = "Put it into a @task function and await that."
-_SAME_THREAD = "Workflow code runs in one thread; use asyncio's own primitives."
-_OWNED = "The runtime drives this loop."
-_INSTEAD: dict[str, tuple[str, ...]] = {
-    _TASK: (
-        "run_in_executor", "set_default_executor", "getaddrinfo", "getnameinfo", "create_connection", "create_server",
-        "create_unix_connection", "create_unix_server", "create_datagram_endpoint", "connect_accepted_socket",
-        "connect_read_pipe", "connect_write_pipe", "subprocess_shell", "subprocess_exec", "sendfile", "start_tls",
-        "sock_recv", "sock_recv_into", "sock_recvfrom", "sock_recvfrom_into", "sock_sendall", "sock_sendto",
-        "sock_connect", "sock_accept", "sock_sendfile", "add_reader", "remove_reader", "add_writer", "remove_writer",
-    ),
-    _SAME_THREAD: ("call_soon_threadsafe",),
-    _OWNED: (
-        "run_forever", "run_until_complete", "stop", "close", "shutdown_asyncgens", "shutdown_default_executor",
-        "set_task_factory", "set_exception_handler", "get_exception_handler", "default_exception_handler",
-        "set_debug", "add_signal_handler", "remove_signal_handler",
-    ),
-}  # fmt: skip
-for _instead, _names in _INSTEAD.items():
-    for _name in _names:
-        setattr(DurableLoop, _name, _refuse(_name, _instead))
+for _name, _refused in REFUSED.items():
+    setattr(DurableLoop, _name, _refused)

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from msgspec import Raw
 
+from actors.callbacks import DurableTimer
 from actors.continuation import ContinueAsNew
 from actors.definition import WorkflowType
 from actors.errors import Bug, Failure, InvalidInput, NotDurable
@@ -40,7 +41,6 @@ from actors.journal import (
     TimerFired,
     TimerSet,
 )
-from actors.loop import DurableTimer
 from actors.operation import ChildCall
 from actors.reading import only_reading
 from actors.requests import Requests

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from msgspec import Raw
 
 from actors.attributes import checked
+from actors.callbacks import DurableTimer
 from actors.child import ChildHandle, ChildOptions, call_child, start_child
 from actors.codec import decode_any, decoder, encode
 from actors.continuation import ContinueAsNew
@@ -30,7 +31,7 @@ from actors.journal import (
     TaskScheduled,
     ValueRecorded,
 )
-from actors.loop import DurableLoop, DurableTimer
+from actors.loop import DurableLoop
 from actors.mapping import Mapping
 from actors.operation import ChildCall, CommandCall, Operation, TaskCall
 from actors.precedents import Precedents

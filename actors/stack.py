@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from types import FrameType
 from typing import Any, NamedTuple
 
-from actors.loop import DurableTimer
+from actors.callbacks import DurableTimer
 from actors.program import Program
 
 _LIBRARIES = (asyncio.__file__.removesuffix("__init__.py"), __file__.removesuffix("stack.py"))
