@@ -1,4 +1,4 @@
-"""What the fault suite runs: a bank whose transfers are sagas, tallies, and errands that use all that a workflow can."""
+"""What the fault suite runs: a bank whose transfers are sagas, tallies, errands, and voyages with children, which are cancelled."""
 
 from __future__ import annotations
 
@@ -224,9 +224,53 @@ class Errand(Workflow):
         return {"done": self.done, "approved": self.approved}
 
 
+FOR_EVER = 3_600.0  # seconds: a leg of a voyage that nobody stops is found
+
+
+class Leg(Workflow):
+    """A child: it takes as long as it is told, unless it is stopped; what it began it then undoes."""
+
+    async def run(self, what: str, seconds: float) -> str:
+        await record(f"{what} began")
+        try:
+            await asyncio.sleep(seconds)
+        except asyncio.CancelledError:
+            await record(f"{what} undone")
+            raise
+        return what
+
+    @query
+    def view(self) -> str:
+        return self.id
+
+
+class Voyage(Workflow):
+    """Three children, of which two end with it, and commands to a tally that are awaited and told. Some are cancelled."""
+
+    def __init__(self) -> None:
+        self.counts: list[int] = []
+
+    async def run(self, what: str, seconds: float, tally: str) -> str:
+        self.start_child(Leg, f"{self.id}-kept", what, FOR_EVER, on_close="cancel")
+        self.start_child(Leg, f"{self.id}-dropped", what, FOR_EVER, on_close="terminate")
+        free = self.start_child(Leg, f"{self.id}-free", what, seconds, on_close="abandon")
+        try:
+            self.tell(Tally, tally).add(1)
+            self.counts += await asyncio.gather(*(self.actor(Tally, tally).add(1) for _ in range(2)))
+            self.tell(Tally, tally).add(1)
+            return str(await free)
+        except asyncio.CancelledError:
+            await record(f"{what} called off")
+            raise
+
+    @query
+    def view(self) -> list[int]:
+        return self.counts
+
+
 def is_closed(account: str) -> bool:
     """Whether an account takes no deposits."""
     return int(account) % CLOSED_EVERY == 0
 
 
-app = App(actors=[Account, Tally, Transfer, Errand], tasks=[withdraw, deposit, refund, record, stamp])
+app = App(actors=[Account, Tally, Transfer, Errand, Voyage, Leg], tasks=[withdraw, deposit, refund, record, stamp])

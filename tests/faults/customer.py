@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Any
 
-from actors import Actor, RunFailed, Workflow
+from actors import Actor, RunCancelled, RunFailed, Workflow
 from runtime.client import Client
-from runtime.errors import AnswerTimeout, CommandFailed, PerdureError
+from runtime.errors import AlreadyFinished, AnswerTimeout, CommandFailed, PerdureError
 from runtime.transport.port import TransportError
 from tests.faults.journal import Journal, Saw
 
@@ -61,8 +61,30 @@ class Customer:
         if not created:
             self._journal.write(Saw.ODD, f"start:{stream}", stream, "start", "the instance was there already")
 
-    async def result(self, kind: type[Workflow], id: str, *, sent_at: float, least: float) -> None:
-        """Wait for a workflow's end, and write down how long it took."""
+    async def cancel(self, kind: type[Workflow], id: str, *, command_id: str) -> None:
+        """Ask a workflow to cancel. One that has ended already was not asked: then nobody knows of an effect."""
+        stream = f"{kind.type_name}/{id}"
+        self._journal.write(Saw.SENT, command_id, stream, "cancel")
+        while True:
+            try:
+                await self._perhaps_cancelled(
+                    lambda: self._client.cancel(kind, id, command_id=command_id, timeout=PATIENCE), command_id
+                )
+            except (AnswerTimeout, TransportError, Unknown, AlreadyFinished) as error:
+                self._journal.write(Saw.UNKNOWN, command_id, stream, "cancel", _told(error)[:200])
+                if isinstance(error, AlreadyFinished):
+                    return
+            except PerdureError as error:
+                self._journal.write(Saw.ODD, command_id, stream, "cancel", _told(error))
+                return
+            else:
+                self._journal.write(Saw.ANSWERED, command_id, stream, "cancel")
+                return
+
+    async def result(
+        self, kind: type[Workflow], id: str, *, sent_at: float, least: float, cancelled: bool = False
+    ) -> None:
+        """Wait for a workflow's end, and write down how long it took; also of one that may be `cancelled`, and then was."""
         stream = f"{kind.type_name}/{id}"
         loop = asyncio.get_running_loop()
         while True:
@@ -71,6 +93,9 @@ class Customer:
             except (AnswerTimeout, TransportError):
                 continue
             except (PerdureError, RunFailed) as error:
+                if cancelled and isinstance(error, RunCancelled):
+                    self._journal.write(Saw.ENDED, "cancelled", stream, note=[loop.time() - sent_at, 0.0])
+                    return
                 self._journal.write(Saw.ODD, stream=stream, name="result", note=_told(error))
                 return
             self._journal.write(Saw.ENDED, str(result)[:200], stream, note=[loop.time() - sent_at, least])

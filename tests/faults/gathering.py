@@ -29,6 +29,9 @@ OUTBOX_SECONDS = 60.0
 TIMER_SECONDS = 10.0
 _LOOK = 0.25
 _SAMPLE = 150  # workflows of a type, for I9
+_VIEWED = {
+    "Account": ACCOUNTS, "Tally": 3 * TALLIES, "Transfer": _SAMPLE, "Errand": _SAMPLE, "Voyage": _SAMPLE, "Leg": _SAMPLE,
+}  # fmt: skip
 _EVENTS = """
 SELECT partition, "offset", stream, version, epoch, type, data, causation_id, extract(epoch FROM recorded_at)::float8
 FROM perdure.events ORDER BY partition, "offset"
@@ -185,7 +188,7 @@ async def _sampled(stage: Stage) -> list[str]:
     connection = await asyncpg.connect(stage.database)
     try:
         streams = []
-        for type_, most in (("Account", ACCOUNTS), ("Tally", 2 * TALLIES), ("Transfer", _SAMPLE), ("Errand", _SAMPLE)):
+        for type_, most in _VIEWED.items():
             streams += [row["stream"] for row in await connection.fetch(_STREAMS, f"{type_}/%", most)]
         return streams
     finally:

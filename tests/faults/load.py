@@ -19,7 +19,7 @@ from runtime.assembly import connect
 from runtime.cli.running import announce, serve
 from runtime.client import Client
 from runtime.settings import load_settings
-from tests.faults.bank import ACCOUNTS, NEEDED, OPENING, TALLIES, Account, Errand, Tally, Transfer
+from tests.faults.bank import ACCOUNTS, NEEDED, OPENING, TALLIES, Account, Errand, Tally, Transfer, Voyage
 from tests.faults.customer import Customer
 from tests.faults.journal import Journal
 
@@ -56,7 +56,14 @@ class Load:
                     await work(group)
                     await asyncio.sleep(_PAUSE * (0.5 + self._random.random()))
 
-            sorts = {self._transfer: 4, self._errand: 3, self._tally: 10, self._say: 6, self._oddities: 1}
+            sorts = {
+                self._transfer: 4,
+                self._errand: 3,
+                self._voyage: 1,
+                self._tally: 10,
+                self._say: 6,
+                self._oddities: 1,
+            }
             for work, count in sorts.items():
                 for _ in range(count):
                     group.create_task(repeat(work))
@@ -79,8 +86,23 @@ class Load:
             id = f"approve:{number}:{approval}"
             await self._customer.call(Errand, number, "approve", f"by {approval}", command_id=id)
 
+    async def _voyage(self, group: asyncio.TaskGroup) -> None:
+        number, tally = self._number(), str(self._random.randrange(TALLIES))
+        seconds = self._random.choice((0.2, 1.0, 3.0))
+        cancelled = self._random.random() < 0.5
+        await self._flow(group, Voyage, number, seconds, f"voyage {number}", seconds, f"v{tally}", cancelled=cancelled)
+        if cancelled:
+            await asyncio.sleep(self._random.random() * seconds)
+            await self._customer.cancel(Voyage, number, command_id=f"cancel:{number}")
+
     async def _flow(
-        self, group: asyncio.TaskGroup, kind: type[Transfer] | type[Errand], number: str, least: float, *args: object
+        self,
+        group: asyncio.TaskGroup,
+        kind: type[Transfer] | type[Errand] | type[Voyage],
+        number: str,
+        least: float,
+        *args: object,
+        cancelled: bool = False,
     ) -> None:
         await self._room.acquire()
         sent_at = asyncio.get_running_loop().time()
@@ -88,7 +110,7 @@ class Load:
 
         async def ending() -> None:
             try:
-                await self._customer.result(kind, number, sent_at=sent_at, least=least)
+                await self._customer.result(kind, number, sent_at=sent_at, least=least, cancelled=cancelled)
             finally:
                 self._room.release()
 

@@ -31,6 +31,7 @@ def good() -> Evidence:
     log.add("Errand/e", "TimerFired", {"timer": 1}, epoch=2, at=DUE + 0.5)
     log.add("Errand/e", "CommandReceived", {"id": "approve:e"}, epoch=2)
     log.add("Tally/x", "Added", {"amount": 1}, "add:1", epoch=3)
+    _voyage(log)
     return Evidence(
         events=log.events,
         heads={0: len(log.events)},
@@ -41,10 +42,11 @@ def good() -> Evidence:
                 Command("start:e", "Errand/e", "start", done=True),
                 Command("approve:e", "Errand/e", "approve", done=True),
                 Command("add:1", "Tally/x", "add", done=True),
+                Command("cancel:v", "Voyage/v", "cancel", done=True),
                 Command("add:lost", "Tally/x", "add"),
             )
         },
-        successes=[("Transfer/t#1", 2), ("Transfer/t#2", 2)],
+        successes=[("Transfer/t#1", 2), ("Transfer/t#2", 2), ("Leg/v-kept#9", "not waited for any more")],
         ends=[("Errand/e", 1.2, 1.0)],
         opening=200,
         states=[State("Account/1", [70, 2], [70, 2], [70, 2], has_snapshot=True), State("Tally/x", [1, 1], [1, 1])],
@@ -53,6 +55,26 @@ def good() -> Evidence:
         poison={"odd:1": True, "odd:2": False},
         quarantined=[Quarantined("odd:1", "no such type")],
     )
+
+
+def _voyage(log: Log) -> None:
+    """A voyage with a child that is cancelled with it, and two commands that it gives a tally; in epoch 3."""
+    child = {"child": 1, "type": "Leg", "id": "v-kept", "on_close": "cancel"}
+    log.add("Voyage/v", "RunStarted", {"command_id": "start:v"}, epoch=3)
+    log.add("Voyage/v", "ChildStarted", child, epoch=3)
+    log.add("Voyage/v", "CommandSent", {"command": 2, "type": "Tally", "id": "y", "told": True}, epoch=3)
+    log.add("Voyage/v", "CommandSent", {"command": 3, "type": "Tally", "id": "y"}, epoch=3)
+    log.add("Tally/y", "Added", {"amount": 1}, "Voyage/v#2", epoch=3)
+    log.add("Tally/y", "Added", {"amount": 1}, "Voyage/v#3", epoch=3)
+    caller = {"stream": "Voyage/v", "number": 1}
+    log.add("Leg/v-kept", "RunStarted", {"command_id": "Voyage/v#1", "caller": caller}, epoch=3)
+    log.add("Leg/v-kept", "TimerSet", {"timer": 2, "due": DUE + 1_000}, epoch=3)
+    log.add("Voyage/v", "CommandAnswered", {"command": 3}, epoch=3)
+    log.add("Voyage/v", "CancelRequested", {"id": "cancel:v"}, epoch=3)
+    log.add("Voyage/v", "RunCancelled", {}, epoch=3)
+    log.add("Leg/v-kept", "CancelRequested", {"id": "Voyage/v#1"}, epoch=3)
+    log.add("Leg/v-kept", "TaskCompleted", {"task": 3, "result": "v undone"}, epoch=3)
+    log.add("Leg/v-kept", "RunCancelled", {}, epoch=3)
 
 
 class Log:
@@ -68,15 +90,20 @@ class Log:
         self.events.append(Event(0, len(self.events) + 1, stream, version, epoch, type, data, cause, at))
 
 
-def _change(evidence: Evidence, of: str, **changes: Any) -> None:
+def _first(evidence: Evidence, type: str, of: str) -> int:
+    """Find the first event of a type, in a stream if one is named."""
+    return next(index for index, event in enumerate(evidence.events) if event.type == type and of in {"", event.stream})
+
+
+def _change(evidence: Evidence, event: str, *, of: str = "", **changes: Any) -> None:
     """Change the first event of a type."""
-    index = next(index for index, event in enumerate(evidence.events) if event.type == of)
+    index = _first(evidence, event, of)
     evidence.events[index] = msgspec.structs.replace(evidence.events[index], **changes)
 
 
-def _again(evidence: Evidence, type: str) -> None:
+def _again(evidence: Evidence, type: str, *, of: str = "") -> None:
     """Have the first event of a type once more, in a place of its own."""
-    event = next(event for event in evidence.events if event.type == type)
+    event = evidence.events[_first(evidence, type, of)]
     version = sum(other.stream == event.stream for other in evidence.events) + 1
     offset = len(evidence.events) + 1
     evidence.events.append(msgspec.structs.replace(event, version=version, offset=offset, epoch=9))
@@ -84,8 +111,14 @@ def _again(evidence: Evidence, type: str) -> None:
     evidence.followed.append((0, offset, event.stream, version))
 
 
-def _lose(evidence: Evidence, type: str) -> None:
-    evidence.events.remove(next(event for event in evidence.events if event.type == type))
+def _lose(evidence: Evidence, type: str, *, of: str = "") -> None:
+    del evidence.events[_first(evidence, type, of)]
+
+
+def _out_of_order(evidence: Evidence) -> None:
+    _change(evidence, "Added", of="Tally/y", causation_id="Voyage/v#3")
+    last = max(index for index, event in enumerate(evidence.events) if event.stream == "Tally/y")
+    evidence.events[last] = msgspec.structs.replace(evidence.events[last], causation_id="Voyage/v#2")
 
 
 def _unknown_and_twice(evidence: Evidence) -> None:
@@ -102,6 +135,15 @@ PLANTED: list[tuple[str, str, Plant]] = [
     ("I1", "an unknown one with two effects", _unknown_and_twice),
     ("I1", "an answer that nothing explains", lambda e: e.oddities.append("NotFound")),
     ("I1", "a workflow without an end", lambda e: e.unfinished.append("Errand/e")),
+    ("I1", "a cancellation that was accepted and not heard", lambda e: _change(e, "CancelRequested", data={"id": "another"})),
+    ("I1", "a told command without effect", lambda e: _change(e, "Added", of="Tally/y", causation_id="another")),
+    ("I1", "an awaited command done twice", lambda e: _again(e, "Added", of="Tally/y")),
+    ("I1", "commands out of order", _out_of_order),
+    ("I1", "an answer that came twice", lambda e: _again(e, "CommandAnswered")),
+    ("I1", "a child that was never started", lambda e: _lose(e, "RunStarted", of="Leg/v-kept")),
+    ("I1", "a child that was started twice", lambda e: _again(e, "RunStarted", of="Leg/v-kept")),
+    ("I1", "a child that ended otherwise", lambda e: _change(e, "RunCancelled", of="Leg/v-kept", type="RunTerminated")),
+    ("I1", "a cancelled child that undid nothing", lambda e: _lose(e, "TaskCompleted", of="Leg/v-kept")),
     ("I2", "a command id twice in a journal", lambda e: _again(e, "CommandReceived")),
     ("I2", "a command id twice in an actor's stream", lambda e: _again(e, "Withdrawn")),
     ("I3", "a gap in the versions", lambda e: _change(e, "Added", version=2)),
