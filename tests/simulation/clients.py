@@ -58,6 +58,7 @@ class Clients:
         self.told: list[Told] = []
         self.created: dict[str, list[bool]] = {}
         self.results: dict[str, list[Any]] = {}
+        self.results_again: dict[str, Any] = {}  # of those that were started once more
 
     async def run(self) -> None:
         """Have every wish fulfilled."""
@@ -103,12 +104,23 @@ class Clients:
         if wish.quiet:
             # Looked up in the log: a question would wake it.
             await self._in.until(lambda: self._ended(f"{type_}/{wish.id}"), seconds=SOON, every=0.25, what="it ends")
-        try:
-            result = await self._ask(lambda timeout: client.result(type_, wish.id, timeout=timeout))
-        except RunFailed as ended:
-            result = type(ended).__name__
+        result = await self._result(client, type_, wish.id)
         self.created.setdefault(wish.id, []).append(created)
         self.results.setdefault(wish.id, []).append(result)
+        if wish.again:
+            command_id, input = f"again {wish.id}", {"deeds": wish.again}
+            assert await self._ask(
+                lambda timeout: client.start(
+                    type_, wish.id, command_id=command_id, timeout=timeout, input=input, reuse="restart"
+                )
+            ), f"{wish.id} was not started again"
+            self.results_again[wish.id] = await self._result(client, type_, wish.id)
+
+    async def _result(self, client: Client, type_: str, id: str) -> Any:
+        try:
+            return await self._ask(lambda timeout: client.result(type_, id, timeout=timeout))
+        except RunFailed as ended:
+            return type(ended).__name__
 
     def _ended(self, stream: str) -> bool:
         row = self._in.store.log.streams[stream].execution

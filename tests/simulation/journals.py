@@ -64,6 +64,15 @@ class Journals:
                 runs[-1].end = entry
         return runs
 
+    def lives(self, name: str) -> list[list[Run]]:
+        """Split a workflow's runs by its starts: it may be started again when it has ended."""
+        lives: list[list[Run]] = []
+        for run in self.runs(name):
+            if run.entries[0].type == "RunStarted":
+                lives.append([])
+            lives[-1].append(run)
+        return lives
+
     def end(self, name: str) -> Entry | None:
         """Give what ended a workflow for good; None while it runs."""
         return self.runs(name)[-1].end if self.is_workflow(name) else None

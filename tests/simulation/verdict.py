@@ -112,7 +112,7 @@ class _Verdict:
         for type_, data in _journal(self._events(f"Flow/{wish.id}")):
             if type_ == "CommandReceived" and data["name"] == "poke":
                 runs[-1].append(_who(data["input"]))
-            elif type_ == "RunContinued":
+            elif type_ == "RunContinued" or (type_ == "RunStarted" and data.get("again")):
                 runs.append([])
         pokes = [who for run in runs for who in run]
         what = f"{wish.command_id} (poke {wish.id}), told {told.answer!r} {told.refused}"

@@ -22,6 +22,7 @@ class Wish(Struct):
     target: str = ""  # of a transfer: both accounts; a promise's name; for a delayed command: put or poke
     seconds: float = 0.0  # a handler's; of a start: its timeout; until a delayed command
     deeds: list[Deed] = []
+    again: list[Deed] = []  # of a start: what it does when it has ended and is started once more; none: it is not
     flag: bool = False  # terminate the tree, reject the promise, be refused
     quiet: bool = False  # nobody asks for the result of what was started before it has ended
     twice: bool = False  # another client wants the same, with the same command id
