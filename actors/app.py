@@ -36,6 +36,27 @@ class App:
             if function.name in self.tasks:
                 raise DefinitionError(f"two tasks are named {function.name}; give one of them `name=`")
             self.tasks[function.name] = function
+        self._built_in: set[str] = set()
+        self._introduce()
+
+    def include(self, cls: type[Workflow]) -> None:
+        """Add a workflow that the machine brings along, unless it is there already. Messages do not list it among the known.
+
+        Raises:
+            DefinitionError: the application has another type of that name.
+        """
+        if (there := self.types.get(cls.type_name)) is None:
+            self._built_in.add(cls.type_name)
+            self._add(_definition(cls))
+            self._introduce()
+        elif there.cls is not cls:
+            raise DefinitionError(
+                f"{there.cls.__name__} is named {cls.type_name}, which is the name of a type that Perdure has by itself; "
+                "give it another `name=`"
+            )
+
+    def _introduce(self) -> None:
+        """Let each type know the others and the tasks."""
         for kind in self.types.values():
             kind.siblings = self.types
             kind.tasks = self.tasks
@@ -73,7 +94,7 @@ class App:
 
     @property
     def _known(self) -> str:
-        return ", ".join(sorted(self.types)) or "none"
+        return ", ".join(sorted(set(self.types) - self._built_in)) or "none"
 
     def task(self, name: str) -> Task[..., Any]:
         """Find a task; raises `UnknownName` that lists the ones there are."""

@@ -12,6 +12,7 @@ from actors.errors import DefinitionError
 from actors.journal import ChildCancelRequested, ChildStarted, OnClose
 from actors.names import stream_name
 from actors.operation import ChildCall
+from actors.signature import Signature
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar  # type checkers bring it; its defaults are in typing from 3.13 on
@@ -43,6 +44,13 @@ class ChildOptions(Struct, frozen=True):
         checked_timeout(self.run_timeout, "run_timeout")
 
 
+async def _any() -> Any: ...
+
+
+_UNKNOWN = Signature(_any, "a workflow", skip_first=False)  # the arguments and result of what is known by name only
+_LEFT_ALONE = ChildOptions("abandon")
+
+
 def start_child(
     program: Requests,
     workflow: type[Workflow] | str,
@@ -56,12 +64,34 @@ def start_child(
         raise GeneratorExit  # clean-up code of an instance that is being unloaded
     options.check()
     kind = program.kind.sibling(workflow)
-    stream_name(kind.name, id)  # an id that is not allowed is a mistake here, and not the child's
     input = Raw(kind.run_signature.encode(args, kwargs))
-    started = ChildStarted(program.asked + 1, kind.name, id, input, options.on_close, options.run_timeout)
+    return _start(program, kind.name, id, input, kind.run_signature, options)
+
+
+def start_by_name(program: Requests, type: str, id: str, input: Raw) -> ChildHandle[Any]:
+    """Start a workflow that this app need not know, and leave it alone when this run ends.
+
+    Its arguments are not checked. A node that knows the type takes it on, now or later.
+    """
+    return ChildHandle(program, _start(program, type, id, input, _UNKNOWN, _LEFT_ALONE))
+
+
+def adopt(program: Requests, number: int, type: str, id: str) -> ChildHandle[Any]:
+    """Hear of the end of a child that a former run of this instance has started, by its number there.
+
+    To be called before that end can come: in the turn in which the run begins.
+    """
+    started = ChildStarted(number, type, id, Raw(b"null"))
+    program.open[number] = operation = ChildCall(started, _UNKNOWN, program.loop)
+    return ChildHandle(program, operation)
+
+
+def _start(program: Requests, type: str, id: str, input: Raw, signature: Signature, options: ChildOptions) -> ChildCall:
+    stream_name(type, id)  # an id that is not allowed is a mistake here, and not the child's
+    started = ChildStarted(program.asked + 1, type, id, input, options.on_close, options.run_timeout)
     program.decide(started)
     program.asked += 1
-    program.open[started.child] = operation = ChildCall(started, kind.run_signature, program.loop)
+    program.open[started.child] = operation = ChildCall(started, signature, program.loop)
     return operation
 
 
@@ -109,6 +139,11 @@ class ChildHandle(Generic[R]):
         """The child's id."""
         return self._operation.started.id
 
+    @property
+    def number(self) -> int:
+        """The child's number among what its parent has asked for."""
+        return self._operation.number
+
     def done(self) -> bool:
         """Say whether the child has ended, as far as this run has heard."""
         return self._operation.future.done()
@@ -119,6 +154,12 @@ class ChildHandle(Generic[R]):
         if not operation.future.done() and not operation.cancel_asked and not program.loop.is_closed():
             program.decide(ChildCancelRequested(operation.number, reason))
             operation.cancel_asked = True
+
+    def terminate(self, reason: str = "") -> None:
+        """End the child at once, without running its code; `await` the handle to hear of it. Nothing happens when it has ended."""
+        operation, program = self._operation, self._program
+        if not operation.future.done() and not program.loop.is_closed():
+            program.decide(ChildCancelRequested(operation.number, reason, "terminate"))
 
     def __await__(self) -> Generator[Any, None, R]:
         return self._result().__await__()

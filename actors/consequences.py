@@ -80,7 +80,7 @@ def _command_answered(turn: Turn, event: CommandAnswered, _: Ledger) -> None:
 
 def _child_cancel_requested(turn: Turn, event: ChildCancelRequested, ledger: Ledger) -> None:
     if (started := ledger.children.get(event.child)) is not None:  # else it has ended
-        _stop(turn, started, Stop("cancel", event.reason))
+        _stop(turn, started, Stop(event.how, event.reason))
 
 
 def _stop(turn: Turn, started: ChildStarted, stop: Stop) -> None:

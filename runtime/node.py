@@ -20,6 +20,7 @@ from runtime.hosting.service import PartitionService
 from runtime.hosting.services import Services
 from runtime.inbox_cleaner import clean_inbox
 from runtime.lease_keeper import LeaseKeeper
+from runtime.schedules import include_schedules
 from runtime.settings import Settings
 from runtime.stray_mail import StrayMail
 from runtime.transport.port import Destination, Topology, Transport
@@ -48,6 +49,7 @@ class Node:
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
     ) -> None:
         self.name = settings.node_name or f"node-{new_id()[:12]}"
+        include_schedules(app)
         self._app, self._store, self._transport, self._settings = app, store, transport, settings
         self._jitter = jitter
         self._clock = Clock()

@@ -43,13 +43,14 @@ class ChildStarted(JournalEvent):
 
 
 class ChildCancelRequested(JournalEvent):
-    """The code asks a child to cancel, or has stopped waiting for it."""
+    """The code asks a child to cancel, or has stopped waiting for it; `how` says whether it ends it at once instead."""
 
     child: int
     reason: str = ""
+    how: Literal["cancel", "terminate"] = "cancel"
 
     def title(self) -> str:
-        return f"ChildCancelRequested(#{self.child})"
+        return f"ChildCancelRequested(#{self.child}{'' if self.how == 'cancel' else f', {self.how}'})"
 
 
 class ChildCompleted(Fact):

@@ -34,6 +34,7 @@ def build() -> typer.Typer:
         promises,
         quarantine,
         replaying,
+        schedules,
         showing,
     )
     from runtime.cli.shape import Commands, shaped
@@ -45,7 +46,7 @@ def build() -> typer.Typer:
         "Put an instance right": (correcting,),
         "Look at what is there": (listing, showing, history, follow, exporting),
         "Debug by replay": (replaying, forking),
-        "Look after": (projection, quarantine),
+        "Look after": (schedules, projection, quarantine),
     }
     application = typer.Typer(
         name="perdure",

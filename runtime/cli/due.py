@@ -22,7 +22,7 @@ def due_time(after: str | None, at: str | None) -> dict[str, Any]:
     if after is not None:
         return {"after": timedelta(seconds=seconds("--after", after))}
     assert at is not None  # noqa: S101 - one of them is given
-    return {"at": _moment(at)}
+    return {"at": moment("--at", at)}
 
 
 def seconds(option: str, text: str) -> float:
@@ -37,11 +37,12 @@ def seconds(option: str, text: str) -> float:
         raise WrongInput(f"{option} {text} is longer than the calendar") from None
 
 
-def _moment(text: str) -> datetime:
+def moment(option: str, text: str) -> datetime:
+    """Read a time with its zone; raises `WrongInput`."""
     try:
-        moment = datetime.fromisoformat(text)
+        found = datetime.fromisoformat(text)
     except ValueError:
-        raise WrongInput(f"--at {text!r} is no time: write it such as 2027-01-01T00:00Z") from None
-    if moment.tzinfo is None:
-        raise WrongInput(f"--at {text} has no time zone: add Z, or an offset such as +01:00")
-    return moment
+        raise WrongInput(f"{option} {text!r} is no time: write it such as 2027-01-01T00:00Z") from None
+    if found.tzinfo is None:
+        raise WrongInput(f"{option} {text} has no time zone: add Z, or an offset such as +01:00")
+    return found

@@ -19,12 +19,15 @@ def load_app(reference: str) -> App:
 
     Raises:
         CommandLineError: it can't be loaded; for an error inside the user's module the message has its file and line.
+        DefinitionError: it has a type named like one that Perdure has by itself.
         ShadowedPackage: a module here has the name of one of Perdure's packages.
     """
     app, attribute = _loaded(reference, "an application: expected module:app, for example shop:app")
     if not isinstance(app, App):
         raise WrongInput(f"{reference} is a {type(app).__name__}, not an actors.App: write `{attribute} = App(…)`")
-    return app
+    from runtime.schedules import include_schedules
+
+    return include_schedules(app)
 
 
 def load_projections(reference: str) -> Projections:

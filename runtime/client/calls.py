@@ -117,6 +117,14 @@ class Calls:
             due_at=due_at,
         )
 
+    def arguments(self, type: Address, args: tuple[Any, ...], kwargs: dict[str, Any], input: Any) -> Raw:
+        """Encode the arguments of a workflow's run, as a start would."""
+        return self._input(self.signature(type, "run", "run"), args, kwargs, input)
+
+    def now(self) -> datetime:
+        """Give this machine's time, or that of a test."""
+        return datetime.now(UTC) if self._now is None else self._now()
+
     def due_at(self, after: float | timedelta | None, at: datetime | None) -> datetime:
         """Say when a delayed command is due; raises `CommandInvalid` unless there is one time, and a whole one."""
         if (after is None) == (at is None):
@@ -125,7 +133,7 @@ class Calls:
             if at.tzinfo is None:
                 raise CommandInvalid(f"`at` needs a time zone; {at.isoformat()} has none", "InvalidInput")
             return at
-        now = datetime.now(UTC) if self._now is None else self._now()
+        now = self.now()
         try:
             return now + (after if isinstance(after, timedelta) else timedelta(seconds=after or 0))
         except (OverflowError, ValueError) as error:

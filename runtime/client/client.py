@@ -18,6 +18,7 @@ from runtime.client.instances import Instances
 from runtime.client.listing import Listing
 from runtime.client.promises import Promises
 from runtime.client.queries import Queries
+from runtime.client.schedules import Schedules
 from runtime.transport.port import Transport
 
 
@@ -30,7 +31,7 @@ class Client(Instances, Commands, Queries, Promises, Listing):
     first answer. Without one a fresh one is made.
 
     What people ask for every day are its own methods, by subject: `instances`, `commands`, `queries`, `promises` and
-    `listing` are the files. What is rarer is an object of its own in an attribute: `corrections`.
+    `listing` are the files. What is rarer is an object of its own in an attribute: `corrections`, `schedules`.
 
     Args:
         transport: the broker, not opened yet.
@@ -51,6 +52,7 @@ class Client(Instances, Commands, Queries, Promises, Listing):
         super().__init__(Calls(new_id or command_ids(), now), Asker(transport, partitions, jitter), store)
         self._transport = transport
         self.corrections = Corrections(self._calls, self._asker, store)
+        self.schedules = Schedules(self, self._calls)
 
     async def __aenter__(self) -> Self:
         await self.open()

@@ -202,6 +202,10 @@ SHOWS: dict[str, tuple[str, tuple[str, ...]]] = {
         "a command comes while a timer runs, and time goes by where a node dies",
         ("a node dies with each commit", "all at once"),
     ),
+    "scheduled": (
+        "what has become due is recorded with the time of the look, and time goes by where a node dies",
+        ("a node dies with each commit", "all at once"),
+    ),
     "async_commands": (
         "a command comes while another one is carried out; and a snapshot does not hold what was told before it",
         ("snapshot at each event", "a node dies with each commit", "all at once"),

@@ -28,6 +28,7 @@ from actors import (
     query,
     task,
 )
+from runtime.schedules import ScheduleWorkflow
 
 
 class OutOfStock(Failure):
@@ -457,7 +458,7 @@ class Transfer(Workflow):
 TASKS: list[Any] = [double, reserve, flaky, hopeless, look_up]
 NOW: list[Any] = [
     Tasks, Waits, Handled, Child, Parent, Hurried, Bookable, Living, Mapped, Changing, VersionedV1, Versioned, Mended, Found, Promised,
-    Account, Book, Transfer, Desk,
+    Account, Book, Transfer, Desk, ScheduleWorkflow,
 ]  # fmt: skip
 BEFORE: list[Any] = [ChangingBefore, VersionedBefore, Mistaken, AccountBefore]
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 from actors import App
 from runtime import Client, CommandFailed, InstanceStuck
+from runtime.schedules import Overlap, Schedule
 from tests.golden.app import Weather, app, before, without
 from tests.simulation.world import World
 
@@ -187,10 +189,35 @@ async def async_commands(world: World, client: Client) -> list[str]:
     return ["Desk/1"]
 
 
+def _have_ended(world: World, stream: str, count: int) -> bool:
+    events = world.store.log.streams[stream].events
+    return sum(event.type == "ChildFailed" for event in events) >= count
+
+
+async def scheduled(world: World, client: Client) -> list[str]:
+    times = Schedule(
+        cron="*/10 * * * *", time_zone="Europe/Berlin", every=90, overlap=Overlap.TERMINATE_OTHER, jitter=9
+    )
+    await client.schedules.create("often", times, "Promised")
+    await has(world, "perdure-schedule/often", "TimerFired")
+    await client.schedules.pause("often", "a break")
+    await client.schedules.trigger("often")
+    await has(world, "perdure-schedule/often", "ChildCancelRequested")
+    await has(world, "perdure-schedule/often", "ChildFailed")
+    begun = world.now()
+    await client.schedules.backfill("often", begun - timedelta(minutes=75), begun, Overlap.ALLOW_ALL)
+    await has(world, "perdure-schedule/often", "RunContinued")
+    await client.schedules.update("often", Schedule(every=20, overlap=Overlap.CANCEL_OTHER, limit=2))
+    await client.schedules.unpause("often")
+    await world.until(lambda: _have_ended(world, "perdure-schedule/often", 57), seconds=600, what="the ends")
+    await client.schedules.delete("often")
+    return ["perdure-schedule/often"]
+
+
 STORIES: dict[str, Story] = {
     story.__name__: story
     for story in (
         tasks, waits, commands, children, hurried_children, endings, deadlines, continued, mapped, restarted, patches, versions, stuck_and_parked, attributes, actors, promises, async_commands,
-        paused,
+        paused, scheduled,
     )
 }  # fmt: skip
