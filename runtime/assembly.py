@@ -48,33 +48,33 @@ def owners_heartbeat(lease_ttl: float, most: int) -> int:
 async def open_store(settings: Settings) -> AsyncIterator[PostgresStore]:
     """Open the event store, and close it in the end. Raises `StoreUnavailable`, `SchemaMismatch`."""
     store = PostgresStore(settings.database_url)
-    try:
-        await store.open()
+    async with _opened(store):
         yield store
-    finally:
-        await store.close()
 
 
 @asynccontextmanager
 async def open_leases(settings: Settings) -> AsyncIterator[PostgresLeases]:
     """Open the leases, and close them in the end. Raises `StoreUnavailable`."""
     leases = PostgresLeases(settings.database_url)
-    try:
-        await leases.open()
+    async with _opened(leases):
         yield leases
-    finally:
-        await leases.close()
 
 
 @asynccontextmanager
 async def open_transport(settings: Settings, *, owns_partitions: bool = False) -> AsyncIterator[Transport]:
     """Open the transport, and close it in the end. Raises `TransportUnavailable`."""
     transport = make_transport(settings, owns_partitions=owns_partitions)
-    try:
-        await transport.open()
+    async with _opened(transport):
         yield transport
+
+
+@asynccontextmanager
+async def _opened(resource: PostgresStore | PostgresLeases | Transport) -> AsyncIterator[None]:
+    try:
+        await resource.open()
+        yield
     finally:
-        await transport.close()
+        await resource.close()  # also one that could not be opened whole
 
 
 @asynccontextmanager

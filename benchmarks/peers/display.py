@@ -2,51 +2,37 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
-
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
 from benchmarks.peers.contest import Outcome
 from benchmarks.peers.rival import Peer
+from runtime.progress import MovingLine
 
 
-class Display:
+class Display(MovingLine):
     """Progress in measurements, of the peers and of Perdure together."""
 
     def __init__(self, console: Console, measurements: int) -> None:
-        self._console = console
-        self._progress = Progress(
+        super().__init__(
+            console,
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
             TextColumn("{task.fields[doing]}"),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
+            total=measurements,
             refresh_per_second=2,  # its CPU is the measured programs' loss
-            disable=not console.is_terminal,
+            doing="",
         )
-        self._task = self._progress.add_task("measurements", total=measurements, doing="")
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
 
     def preparing(self, what: str) -> None:
         """Show what is made ready."""
-        self._progress.update(self._task, doing=what)
+        self.show(doing=what)
         if not self._console.is_terminal:
             self._console.print(what)
 
     def measuring(self, what: str) -> None:
         """Show what is measured next, and count it."""
-        self._progress.update(self._task, doing=what, advance=1)
+        self.show(doing=what, advance=1)
 
     def found(self, peer: Peer, outcome: Outcome) -> None:
         """Print an outcome."""

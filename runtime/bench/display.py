@@ -3,56 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TextColumn
 from rich.table import Table
 
 from runtime.bench.figures import Measurement
 from runtime.bench.machine import Machine
 from runtime.bench.workload import Workload
+from runtime.progress import MovingLine
 
 ROLES = ("node", "worker", "client", "Postgres", "RabbitMQ", "replay")
 
 
-class Display:
+class Display(MovingLine):
     """Progress while it runs."""
 
     def __init__(self, console: Console, workloads: int) -> None:
-        self._console = console
-        self._progress = Progress(
+        super().__init__(
+            console,
             TextColumn("{task.fields[key]}"),
             BarColumn(bar_width=30),
             TextColumn("{task.fields[doing]}"),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
+            total=workloads,
             refresh_per_second=4,  # its CPU is the measured programs' loss
-            disable=not console.is_terminal,
+            key="",
+            doing="starting the servers",
         )
-        self._task = self._progress.add_task("workloads", total=workloads, key="", doing="starting the servers")
-
-    def __enter__(self) -> Display:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
 
     def begin(self, workload: Workload) -> None:
         """Show which workload runs."""
-        self._progress.update(self._task, key=workload.key.upper(), doing="starting the processes")
+        self.show(key=workload.key.upper(), doing="starting the processes")
 
     def doing(self, what: str, done: int) -> None:
         """Show what is being done, and how many requests of it have their answer."""
-        self._progress.update(self._task, doing=f"{what}: {done:,}" if done else what)
+        self.show(doing=f"{what}: {done:,}" if done else what)
 
     def end(self) -> None:
         """Count a workload as done."""
-        self._progress.advance(self._task)
+        self.show(advance=1)
 
     def found(self, workload: Workload, measured: Measurement) -> None:
         """Print a measurement."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TextColumn
+
+from runtime.progress import MovingLine
 
 
 class Tally:
@@ -39,41 +40,29 @@ class Tally:
             await self._grown.wait_for(lambda: self.ended >= ended)
 
 
-class Display:
+class Display(MovingLine):
     """A bar that moves while the orders are processed, and a line for each kill."""
 
     def __init__(self, console: Console, tally: Tally) -> None:
         self._tally = tally
-        self._console = console
-        self._progress = Progress(
+        super().__init__(
+            console,
             TextColumn("orders"),
             BarColumn(bar_width=None),
             TextColumn("{task.completed:.0f}/{task.total:.0f}"),
             TextColumn("[green]{task.fields[fulfilled]} fulfilled"),
             TextColumn("[yellow]{task.fields[refused]} refused"),
             TextColumn("[red]{task.fields[kills]} kills"),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
+            total=tally.orders,
+            fulfilled=0,
+            refused=0,
+            kills=0,
         )
-        self._task = self._progress.add_task("orders", total=tally.orders, fulfilled=0, refused=0, kills=0)
-
-    def __enter__(self) -> Display:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
 
     def update(self) -> None:
         """Show where the tally stands."""
         tally = self._tally
-        self._progress.update(
-            self._task, completed=tally.ended, fulfilled=tally.fulfilled, refused=tally.refused, kills=tally.kills
-        )
+        self.show(completed=tally.ended, fulfilled=tally.fulfilled, refused=tally.refused, kills=tally.kills)
 
     def say(self, line: str) -> None:
         """Print a line above the bar."""
