@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
@@ -95,16 +96,22 @@ def crash_everywhere(
         raise StoryFailed("the story has no durable step: nothing was started, and no command was sent")
     told = 1
     for when, faults in _all_faults(run.steps, run.attempts):
-        try:
-            actual, _ = tell(faults)
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:  # pytest's own failures are no Exception
-            raise EndsOtherwise(f"when {when}, the story fails: {describe(error)}") from error
-        if (found := _difference(expected, actual)) is not None:
-            raise EndsOtherwise(f"when {when}, the story ends otherwise (expected: without a fault)\n  {found}")
+        _compare(expected, when, partial(tell, faults))
         told += 1
     return told
+
+
+def _compare(expected: Ending, when: str, tell: Callable[[], tuple[Ending, WorkflowTest]]) -> None:
+    """Tell the story with a fault; raises `EndsOtherwise`."""
+    __tracebackhide__ = True
+    try:
+        actual, _ = tell()
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # pytest's own failures are no Exception
+        raise EndsOtherwise(f"when {when}, the story fails: {describe(error)}") from error
+    if (found := _difference(expected, actual)) is not None:
+        raise EndsOtherwise(f"when {when}, the story ends otherwise (expected: without a fault)\n  {found}")
 
 
 def _all_faults(steps: Sequence[str], attempts: Sequence[str]) -> Iterator[tuple[str, Faults]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -72,7 +72,6 @@ def replay(
     a change is known to suit the instances that run: chosen by --type, --status, --since, --until and --sample, or
     files and folders.
     """
-    filters = {"--type": type, "--status": status, "--since": since, "--until": until, "--sample": sample}
     if sum((at is not None and not pdb, diff is not None, step, pdb, check is not None)) > 1:
         raise WrongInput("one of --at, --diff, --step, --pdb and --check at a time; only --pdb takes --at, too")
     if check is not None:
@@ -80,18 +79,27 @@ def replay(
 
         check_histories(servers, check, subjects or [], (type, status, since, until, sample), json=json)
         return
-    if given := [name for name, value in filters.items() if value is not None]:
-        raise WrongInput(f"{given[0]} chooses histories for --check; without it name one instance")
-    if len(subjects or []) != 1:
-        raise WrongInput("name one instance, TYPE/ID, or one file of `perdure export`; --check takes many")
+    _refuse_choice({"--type": type, "--status": status, "--since": since, "--until": until, "--sample": sample})
+    subject = _only(subjects or [])
     if json and (step or pdb):
         raise WrongInput("--step and --pdb are for people; --json goes with the others")
-    instance = read_subject(servers, (subjects or [""])[0])
+    instance = read_subject(servers, subject)
     replayer = _replayer(servers, instance, app)
     try:
         _show(replayer, instance, at=at, diff=diff, step=step, pdb=pdb, json=json)
     finally:
         replayer.dispose()
+
+
+def _refuse_choice(filters: Mapping[str, object]) -> None:
+    if given := [name for name, value in filters.items() if value is not None]:
+        raise WrongInput(f"{given[0]} chooses histories for --check; without it name one instance")
+
+
+def _only(subjects: Sequence[str]) -> str:
+    if len(subjects) != 1:
+        raise WrongInput("name one instance, TYPE/ID, or one file of `perdure export`; --check takes many")
+    return subjects[0]
 
 
 def _replayer(servers: Servers, instance: Instance, app: str | None) -> Replayer:

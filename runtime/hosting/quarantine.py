@@ -13,7 +13,7 @@ from runtime.hosting.ground import Ground, storable
 from runtime.hosting.item import Item
 from runtime.hosting.own_commits import OwnCommits
 from runtime.hosting.services import Services
-from runtime.transport.port import Message
+from runtime.transport.port import Delivery, Message
 
 log = structlog.get_logger("perdure.quarantine")
 
@@ -60,14 +60,7 @@ class Quarantine:
         if delivery is None:
             log.error("could not be handled", actor=stream, reason=reason)
             return
-        record = Quarantined(
-            id=self._services.new_id(),
-            source=storable(f"{delivery.source}:{delivery.key}"),
-            body=delivery.body,
-            reason=storable(reason, 2000),
-            attempts=item.attempts,
-            at=self._ground.clock.now(),
-        )
+        record = self._record(delivery, reason, item.attempts)
         if lost is not None:
             self._strays[id(item)] = (item, lost)
         partition, epoch = self._ground.partition, self._ground.epoch
@@ -91,6 +84,16 @@ class Quarantine:
         # Refused: the stream moved on, or a repetition was marked first. Then it is put aside without a mark, and
         # without an outcome: one that another actor gave comes again, and finds its mark or makes another.
         self._commits.submit(marked, told, refused=partial(self._commits.submit, alone, durable))
+
+    def _record(self, delivery: Delivery, reason: str, attempts: int) -> Quarantined:
+        return Quarantined(
+            id=self._services.new_id(),
+            source=storable(f"{delivery.source}:{delivery.key}"),
+            body=delivery.body,
+            reason=storable(reason, 2000),
+            attempts=attempts,
+            at=self._ground.clock.now(),
+        )
 
     def drop(self) -> None:
         """Hear that the partition is lost."""
