@@ -79,7 +79,7 @@ class KeptRun(Struct, gc=False):
 
 def as_continued(started: RunStarted) -> RunContinued:
     """Give what stands for the start of an instance that had ended: its first run begins like any that is not the first."""
-    return RunContinued(started.input, started.asked, type_version=started.type_version)
+    return RunContinued(started.input, started.asked, type_version=started.type_version, said=started.said)
 
 
 def kept_run(ledger: Ledger, continued: RunContinued, at: float, schema: int) -> KeptRun | None:

@@ -26,9 +26,10 @@ from actors.errors import (
 )
 from actors.failures import describe, error_info
 from actors.handling import HandlerProgram, Handling, UnderWay
-from actors.journal import JOURNAL_TYPES, CommandSent, JournalEvent, decode_event, encode_event
+from actors.journal import JOURNAL_TYPES, CommandSent, InstanceDeleted, JournalEvent, decode_event, encode_event
 from actors.reading import only_reading
 from actors.sending import LastCommands, letter
+from actors.snapshot import Numbering, apart
 from actors.turn import Answer, HistoryEvent, NewRecord, Outcome, Turn
 
 
@@ -49,6 +50,7 @@ class Entity:
         self.dirty = False
         self._instance = kind.create(self)
         self.asked = 0  # the highest number that its commands have used, if it is above the version
+        self.gone_at = 0  # the version at which it was deleted, if it was and has begun anew since
         self.said = LastCommands()
         self.handling: Handling | None = None  # made when a command is carried out step by step, or was
         self._emitted: Emissions | None = None  # None: no command is running, or an event is being applied
@@ -56,6 +58,10 @@ class Entity:
         self._program: HandlerProgram | None = None  # that is running
         self._now = 0.0  # of the command that is running
         self._failed: Exception | None = None  # an @event method raised: its command can't succeed any more
+
+    def deleted(self) -> InstanceDeleted:
+        """Give what is left of the actor when it is deleted, in place of all its events."""
+        return InstanceDeleted(max(self.asked, self.version))
 
     @property
     def actor(self) -> Actor:
@@ -68,12 +74,16 @@ class Entity:
             raise SnapshotRefused("a refused command has touched the state")
         if not self.at_rest:
             raise SnapshotRefused("a command is under way, and no state holds that")
-        return self.kind.snapshot_format.encode(self._instance, lambda: self.kind.create(self))
+        state = self.kind.snapshot_format.encode(self._instance, lambda: self.kind.create(self))
+        asked = self.asked if self.asked > self.version else 0
+        return Numbering(asked, self.said.of_late(self._now)).before(state)
 
     def restore(self, version: int, data: bytes) -> None:
         """Begin with a snapshot's state, in place of the events up to its version; raises `SnapshotRefused`."""
-        self._instance.state = self.kind.snapshot_format.decode(data)
-        self.version = version
+        numbering, state = apart(data)
+        self._instance.state = self.kind.snapshot_format.decode(state)
+        self.version, self.asked = version, numbering.asked
+        self.said.carry(numbering.said)
 
     def replay(self, history: Iterable[HistoryEvent]) -> None:
         """Fold the stream's events, in order, from the first one after `version`.
@@ -116,6 +126,8 @@ class Entity:
         if isinstance(event, CommandSent):
             self.said.note(event, recorded.recorded_at.timestamp())
             self.asked = max(self.asked, event.command)
+        elif isinstance(event, InstanceDeleted):
+            self.asked, self.gone_at = event.asked, recorded.version
         elif event is None:
             handler, data = self.lifted(recorded)
             try:
@@ -147,8 +159,8 @@ class Entity:
 
     @property
     def at_rest(self) -> bool:
-        """Whether its state and its version say all of it: no command is under way or waits."""
-        return self.asked <= self.version and (self.handling is None or not self.handling.pending)
+        """Whether a snapshot says all of it: no command is under way or waits."""
+        return self.handling is None or not self.handling.pending
 
     def carried_out(self) -> Handling:
         """Give what carries commands out step by step; made when it is first asked for."""

@@ -24,6 +24,7 @@ from actors.journal import (
     CommandAnswered,
     CommandReceived,
     ErrorInfo,
+    InstanceDeleted,
     PromiseRejected,
     PromiseResolved,
     RunStarted,
@@ -64,20 +65,29 @@ class Execution(Correcting):
         With `stop` it ends at once, for its caller changed its mind; its code never runs. `timeout`, in seconds, stands for
         that of its class.
         """
-        again = self.outcome is not None
+        again = self.version > 0  # ended, or deleted
         kind = self.kind.newest if again else self.kind
         timeout = kind.run_timeout if timeout is None else timeout
         deadline = None if timeout is None else at + timeout
         started = RunStarted(input, command_id, caller, kind.version, stop, attributes, memo, deadline=deadline)
         if again:
-            # Code that broke early has not asked for all that was numbered.
-            started.again = True
-            started.asked = self.program.asked + (_FAR if self.broken is not None else 0)
+            started.again, started.asked = True, self._asked
+            if self.outcome is not None:
+                started.said = self.program.said_of_late(at)
             return self._start_again(started, at)
         turn = self._take(started, at)
         if stop is not None and stop.how == "terminate":
             self._append(turn, RunTerminated(command_id or "", stop.reason, stop.tree))
         return turn
+
+    @property
+    def _asked(self) -> int:
+        """How many operations were numbered, at most: code that broke early has not asked for all of them."""
+        return max(self.program.asked, self.ledger.before) + (_FAR if self.broken is not None else 0)
+
+    def deleted(self) -> InstanceDeleted:
+        """Give what is left of the instance when it is deleted, in place of all its events."""
+        return InstanceDeleted(self._asked, self.ledger.run)
 
     def stop(self, stop: Stop, id: str, at: float) -> Turn:
         """Cancel or terminate, as a caller wants it; an empty turn when that was done."""

@@ -24,6 +24,7 @@ from actors.journal import (
     CommandReceived,
     CommandSent,
     Emitted,
+    InstanceDeleted,
     JournalEvent,
     Patched,
     Paused,
@@ -113,7 +114,7 @@ class Ledger:
         self.attributes: dict[str, Attribute] | None = None  # None: never had any
         self.promises: dict[str, PromiseResolved | PromiseRejected] = {}  # the first that settled each, by name
         self.cancel: CancelRequested | None = None  # the run's first, and the only one that counts
-        self.cancel_id: str | None = None  # of the last one, also when it was a former run's
+        self.cancel_id: str | None = None  # of the last one since the start, also when it was a former run's
         self.terminated: RunTerminated | None = None
         self.schemas: dict[str, int] = {}  # of commands, by id, that were recorded in another form than the first
         self.outcome: Outcome | None = None
@@ -146,6 +147,10 @@ def _run_started(ledger: Ledger, event: RunStarted) -> None:
         _start_again(ledger, event)
     ledger.start = event
     ledger.attributes = event.attributes
+
+
+def _instance_deleted(ledger: Ledger, event: InstanceDeleted) -> None:
+    ledger.run, ledger.before = event.run, event.asked
 
 
 def _attributes_set(ledger: Ledger, event: AttributesSet) -> None:
@@ -221,7 +226,7 @@ def _start_again(ledger: Ledger, event: RunStarted) -> None:
     ledger.before = event.asked
     ledger.tasks, ledger.timers, ledger.ended = {}, {}, set()
     ledger.commands, ledger.schemas, ledger.promises = {}, {}, {}
-    ledger.outcome = ledger.cancel = ledger.terminated = ledger.stuck_by = None
+    ledger.outcome = ledger.cancel = ledger.cancel_id = ledger.terminated = ledger.stuck_by = None
     ledger.paused = None
     ledger.stuck = False
 
@@ -258,7 +263,15 @@ def _run_cancelled(ledger: Ledger, event: RunCancelled) -> None:
 
 def _run_terminated(ledger: Ledger, event: RunTerminated) -> None:
     ledger.terminated = event
-    ledger.outcome = Outcome(error=terminated(event.reason), ended=TERMINATED)
+    _break_off(ledger, Outcome(error=terminated(event.reason), ended=TERMINATED))
+
+
+def _break_off(ledger: Ledger, outcome: Outcome) -> None:
+    """End the run with the commands that are under way: their outcome is the run's."""
+    ledger.outcome = outcome
+    for taken in ledger.commands.values():
+        if taken.outcome is None:
+            taken.outcome = outcome
 
 
 def _promise_settled(ledger: Ledger, event: PromiseResolved | PromiseRejected) -> None:
@@ -266,7 +279,7 @@ def _promise_settled(ledger: Ledger, event: PromiseResolved | PromiseRejected) -
 
 
 def _run_timed_out(ledger: Ledger, event: RunTimedOut) -> None:
-    ledger.outcome = Outcome(error=timed_out(event.deadline), ended=TIMED_OUT)
+    _break_off(ledger, Outcome(error=timed_out(event.deadline), ended=TIMED_OUT))
 
 
 def _stuck(ledger: Ledger, event: Stuck) -> None:
@@ -290,6 +303,7 @@ def _resumed(ledger: Ledger, _: Resumed) -> None:
 # A table, because every event of every replay comes by here, and `match` tries one class after another.
 _TAKE: dict[type[JournalEvent], Callable[[Ledger, Any], None]] = {
     RunStarted: _run_started,
+    InstanceDeleted: _instance_deleted,
     TaskScheduled: _task_scheduled,
     TasksScheduled: _tasks_scheduled,
     TaskCompleted: _task_ended,

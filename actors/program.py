@@ -44,6 +44,7 @@ from actors.journal import (
 from actors.operation import ChildCall
 from actors.reading import only_reading
 from actors.requests import Requests
+from actors.sending import LastCommands
 from actors.turn import CANCELLED, Outcome
 from actors.workflow import Workflow
 
@@ -164,6 +165,9 @@ class Program(Requests):
             self.kind = self.kind.of_version(fact.type_version, self.stream)
         if isinstance(fact, RunStarted):
             self.forked(fact.origin)
+        elif fact.said:
+            self._said = self._said or LastCommands()
+            self._said.carry(fact.said)
         self._run_task = self.loop.begin(self._run(fact))
 
     def _stopped(self, stop: Stop) -> None:
@@ -330,6 +334,8 @@ class Program(Requests):
     def _end(self, outcome: Outcome | RunContinued) -> JournalEvent:
         if isinstance(outcome, RunContinued):
             outcome.asked, outcome.type_version = self.asked, self.kind.newest_for(outcome.input).version
+            if self._said is not None:
+                outcome.said = self.said_of_late(self.loop.time())
             self.continued = outcome
             return outcome
         if outcome.error is None:

@@ -21,6 +21,7 @@ from actors.journal import (
     CommandSent,
     Emitted,
     Fact,
+    InstanceDeleted,
     JournalEvent,
     Patched,
     RunContinued,
@@ -153,8 +154,8 @@ class Replay:
 
     def _feed(self, fact: Fact, recorded: HistoryEvent) -> None:
         program, version = self.program, recorded.version
-        if type(fact) is RunStarted and fact.again:
-            return  # another program's
+        if (type(fact) is RunStarted and fact.again) or type(fact) is InstanceDeleted:
+            return  # another program's, or nobody's
         if self.owed and not self.ledger.stuck and not self._got_stuck_by(fact, version):
             raise self._differs(version, fact.title(), f"first {_asks_for(self.owed[0])}")
         self._fact_at, self._runs = version, 0

@@ -28,6 +28,7 @@ from actors.journal import (
     JournalEvent,
     Origin,
     Patched,
+    Said,
     TaskScheduled,
     ValueRecorded,
 )
@@ -99,6 +100,10 @@ class Requests:
         """Hear what the instance was forked from, if it was: random numbers, and the order of commands, depend on it."""
         if origin is not None:
             self._seed, self._said = origin.seed or origin.stream, LastCommands(origin.sent)
+
+    def said_of_late(self, now: float) -> dict[str, Said]:
+        """Give the last commands to others, for the next run: its own come after them."""
+        return {} if self._said is None else self._said.of_late(now)
 
     async def call_task(self, task: Task[Any, Any], input: bytes) -> Any:
         """Schedule a task and await its result; see `actors.loop.Host`."""

@@ -15,13 +15,14 @@ from msgspec import Raw, Struct
 from actors.codec import encode
 from actors.errors import DefinitionError
 from actors.handlers import Handler
-from actors.journal import CommandSent
+from actors.journal import CommandSent, Said
 from actors.names import stream_name
 
 if TYPE_CHECKING:
     from actors.definition import ActorType, WorkflowType
 
 ORDER_WITHIN = 86_400.0  # seconds
+MOST_CARRIED = 500  # actors whose last command is remembered from one run to the next, or by a snapshot
 
 
 class Letter(Struct):
@@ -68,7 +69,7 @@ def _of_class(kind: ActorType | WorkflowType | None, cls: type) -> ActorType | W
 
 
 class LastCommands:
-    """The last command to each actor."""
+    """The last command to each actor, of all runs that one instance has had."""
 
     __slots__ = ("_copied", "_last")
 
@@ -91,3 +92,18 @@ class LastCommands:
         if sent.copied:
             return
         self._last[sent.stream] = (sent.command, now)
+
+    def carry(self, said: Mapping[str, Said]) -> None:
+        """Remember what was given before, as `of_late` gave it."""
+        self._last |= said
+
+    def of_late(self, now: float) -> dict[str, Said]:
+        """Give what a later command may still have to wait for: the newest, `MOST_CARRIED` at most."""
+        late = {stream: (number, at) for stream, (number, at) in self._last.items() if now - at < ORDER_WITHIN}
+        if len(late) > MOST_CARRIED:
+            late = dict(sorted(late.items(), key=_number)[-MOST_CARRIED:])
+        return late
+
+
+def _number(said: tuple[str, Said]) -> int:
+    return said[1][0]

@@ -16,6 +16,7 @@ from msgspec import Struct
 from actors.codec import decode_any, decoder, encode
 from actors.errors import DefinitionError, PayloadRefused, SnapshotRefused
 from actors.failures import describe
+from actors.journal import Said
 from actors.round_trip import Comparison, attributes
 
 SCHEMA_MAX = 2**15 - 1
@@ -55,6 +56,35 @@ class Snapshots(Struct, frozen=True, kw_only=True):
     def due(self, events: int, bytes: int, size: int) -> bool:
         """Say whether one is due, by the events and their bytes since the last one, and that one's own size."""
         return (events >= self.every_events or bytes >= self.every_bytes) and bytes >= self.least_share * size
+
+
+class Numbering(Struct, omit_defaults=True):
+    """What an actor has numbered: no part of its state, but kept with it, as the events before a snapshot are not read.
+
+    `asked` is the highest number that its commands have used, where that is above the snapshot's version. `said` are the last
+    commands that it gave others.
+    """
+
+    asked: int = 0
+    said: dict[str, Said] = {}
+
+    def before(self, state: bytes) -> bytes:
+        """Put it before a state; nothing when there is nothing to say. JSON of our own never begins with a line's end."""
+        return b"\n%b\n%b" % (encode(self), state) if self.asked or self.said else state
+
+
+def apart(data: bytes) -> tuple[Numbering, bytes]:
+    """Take a snapshot's data apart: what was numbered, and the state; raises `SnapshotRefused`."""
+    if not data.startswith(b"\n"):
+        return Numbering(), data
+    head, _, state = data[1:].partition(b"\n")
+    try:
+        return _numbering(head), state
+    except PayloadRefused as error:
+        raise SnapshotRefused(f"it can't be decoded: {error}") from error
+
+
+_numbering: Callable[[bytes], Numbering] = decoder(Numbering)
 
 
 class SnapshotFormat:
@@ -115,11 +145,12 @@ class SnapshotFormat:
             raise SnapshotRefused(
                 f"schema {schema} of code {code or 'unknown'} made it; this is schema {self.schema} of code {self.code}"
             )
+        numbering, state = apart(data)
         try:
-            value = decode_any(data)
+            value = decode_any(state)
             for number in range(schema, self.schema):
                 value = self._upcasters[number](value)
-            return encode(value)
+            return numbering.before(encode(value))
         except Exception as error:  # the user's own upcaster
             raise SnapshotRefused(f"an upcaster of the state raised {describe(error)}") from error
 

@@ -8,7 +8,7 @@ Tasks, timers, child workflows and other awaited operations share one numbering 
 asked.
 """
 
-from actors.journal.caller import Caller
+from actors.journal.caller import Caller, Said
 from actors.journal.child import ChildCancelRequested, ChildCompleted, ChildFailed, ChildStarted, OnClose, Stop
 from actors.journal.codec import JOURNAL_TYPES, decode_event, encode_event, event_class
 from actors.journal.command import (
@@ -26,6 +26,7 @@ from actors.journal.paused import Paused, Unpaused
 from actors.journal.promise import PromiseRejected, PromiseResolved
 from actors.journal.run import (
     CancelRequested,
+    InstanceDeleted,
     Origin,
     RunCancelled,
     RunCompleted,
@@ -57,6 +58,7 @@ __all__ = [
     "Emitted",
     "ErrorInfo",
     "Fact",
+    "InstanceDeleted",
     "JournalEvent",
     "OnClose",
     "Origin",
@@ -72,6 +74,7 @@ __all__ = [
     "RunStarted",
     "RunTerminated",
     "RunTimedOut",
+    "Said",
     "Stop",
     "Stuck",
     "TaskAttemptFailed",

@@ -24,6 +24,7 @@ from actors.journal.paused import Paused, Unpaused
 from actors.journal.promise import PromiseRejected, PromiseResolved
 from actors.journal.run import (
     CancelRequested,
+    InstanceDeleted,
     RunCancelled,
     RunCompleted,
     RunContinued,
@@ -38,6 +39,7 @@ from actors.journal.timer import TimerFired, TimerSet
 
 _EVENTS: tuple[type[JournalEvent], ...] = (
     RunStarted, CancelRequested, RunTerminated, RunTimedOut, RunContinued, RunCompleted, RunFailed, RunCancelled,
+    InstanceDeleted,
     TaskScheduled, TasksScheduled, TaskCompleted, TaskFailed, TaskAttemptFailed,
     TimerSet, TimerFired,
     ChildStarted, ChildCancelRequested, ChildCompleted, ChildFailed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from actors.attributes import Attribute
-from actors.journal.caller import Caller
+from actors.journal.caller import Caller, Said
 from actors.journal.child import Stop
 from actors.journal.event import ErrorInfo, Fact, JournalEvent
 
@@ -43,6 +43,18 @@ class RunStarted(Fact):
     deadline: float | None = None  # in seconds since the epoch: the instance must have ended by then
     asked: int = 0
     again: bool = False
+    said: dict[str, Said] = {}  # with `again`: as in `RunContinued`
+
+
+class InstanceDeleted(Fact):
+    """All that the stream held is gone, and there is no instance until somebody starts one, or gives it a command.
+
+    `asked` operations were numbered by then, in `run` runs: what comes under this name counts on from there, for these
+    numbers are idempotency keys.
+    """
+
+    asked: int = 0
+    run: int = 1
 
 
 class CancelRequested(Fact):
@@ -74,12 +86,14 @@ class RunContinued(JournalEvent):
 
     `asked` operations were numbered by then. The new run counts on from there, as numbers are idempotency keys.
     `cancelled`: the cancellation that was asked for is the new run's, because the old one had asked for its own end before.
+    `said` are the last commands that it gave others, by their streams: those of the new run come after them.
     """
 
     input: Raw
     asked: int = 0
     cancelled: bool = False
     type_version: int = 1  # of the new run's code: the newest that takes the arguments
+    said: dict[str, Said] = {}
 
 
 class RunCompleted(JournalEvent):

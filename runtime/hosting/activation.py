@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -41,15 +42,15 @@ from eventstore import (
 from runtime.hosting.calls import answer_message, mark_of, outcome_of
 from runtime.hosting.delayed import mark_id
 from runtime.hosting.entity import EntityBehaviour
-from runtime.hosting.forgetting import forget
+from runtime.hosting.forgetting import deleted_at, forget, is_rest, outlived
 from runtime.hosting.forgetting import mark_id as mark_id_of_deletion
-from runtime.hosting.former_runs import asked_marks, start_id
+from runtime.hosting.former_runs import asked_marks, request_id, start_id
 from runtime.hosting.ground import answers
 from runtime.hosting.handling import HandlingBehaviour, done_key
 from runtime.hosting.item import Expire, Item, LocalDone, Step, TimerDue, Wake
 from runtime.hosting.parked import ParkedActor, is_workflow
 from runtime.hosting.workflow import WorkflowBehaviour
-from runtime.messages import Delete, Reply, Reuse, Send, Start, Status
+from runtime.messages import Cancel, Delete, Reply, Resolve, Send, Start, Status, Terminate
 
 if TYPE_CHECKING:
     from runtime.hosting.host import PartitionHost
@@ -92,6 +93,7 @@ class Activation:
         "behaviour",
         "deletions",
         "doubtful",
+        "gone_since",
         "host",
         "kind",
         "last_used",
@@ -108,6 +110,7 @@ class Activation:
         self.units: deque[TurnUnit] = deque()
         self.last_used = 0.0
         self.deletions: dict[str, bytes] = {}  # answers to requests to delete it, as far as the log was asked for
+        self.gone_since: datetime | None = None  # deleted, and nothing has begun since
         self.doubtful = False  # a commit is unknown: what the outbox remembers of its tasks may be out of date
         self.behaviour = self._fresh()
 
@@ -151,9 +154,12 @@ class Activation:
                     ids.append(mark_id(content.command_id))
                 if content.caller is not None and content.after is not None:
                     ids.append(Caller(content.caller.stream, content.after).key)
-            elif isinstance(content, Start) and content.reuse is not Reuse.ATTACH and content.command_id is not None:
+            elif isinstance(content, Start) and content.command_id is not None:
                 item.looked = True
                 ids.append(start_id(content.command_id))
+            elif isinstance(content, Cancel | Terminate | Resolve):
+                item.looked = True
+                ids.append(request_id(content))
         if isinstance(self.kind, WorkflowType):
             ids = asked_marks(ids)
         # Whether an actor can be folded is judged by its events alone.
@@ -165,6 +171,7 @@ class Activation:
         if self.phase is not Phase.LOADING:
             return True
         self.deletions = {id: mark.reply for id, mark in stream.inbox.items() if id.startswith("\v")}
+        self.gone_since = deleted_at(stream)
         for damaged in stream.damaged:
             log.error("snapshot damaged", actor=self.stream, snapshot=damaged)
         if isinstance(self.kind, AbsentType) and not is_workflow(stream):
@@ -197,7 +204,7 @@ class Activation:
             self._reload([], error=None)
             return True
         self._drain()
-        if self.is_absent and not self.behaviour.version and not self.units:
+        if self.is_absent and not self.behaviour.exists and not self.units:
             self.host.forget(self)  # it does not exist: whoever asked has been told
         return True
 
@@ -246,7 +253,7 @@ class Activation:
         if isinstance(item.content, Wake) and self.behaviour.broken:
             self._reload([], error=None)  # without the wake: a reload is all that it asks for
             return
-        if isinstance(item.content, _FORGETTING):
+        if isinstance(item.content, _FORGETTING) or is_rest(item.content):
             self._forget(item)
             return
         try:
@@ -270,7 +277,10 @@ class Activation:
         if isinstance(item.content, Delete) and (told := self.deletions.get(mark_id_of_deletion(item.content))):
             self._submit(Step(replies=answers(item, told)), item)  # it was deleted, or refused: what is here now stays
             return
-        step = forget(self.host.ground, self.behaviour, item)
+        if isinstance(item.content, TimerDue):
+            step = outlived(self.host.ground, self.behaviour, item.content, self.gone_since)
+        else:
+            step = forget(self.host.ground, self.behaviour, item, getattr(self.kind, "retention", None))
         self._submit(step, item)
         if step.commit is not None and step.commit.forget:
             self._reload([], error=None)

@@ -26,6 +26,7 @@ Invariants, and who keeps them:
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from msgspec import UNSET
 from msgspec.structs import replace
@@ -33,7 +34,7 @@ from msgspec.structs import replace
 from actors.journal import Caller, CommandSent, ErrorInfo
 from actors.names import split_stream
 from actors.sending import ORDER_WITHIN
-from actors.turn import LogLine, Outcome
+from actors.turn import CANCELLED, TERMINATED, TIMED_OUT, LogLine, Outcome
 from eventstore import Commit, InboxMark, OutboxMessage, Quarantined
 from runtime.hosting.children import row_of_outcome
 from runtime.hosting.ground import Ground, fingerprint, storable
@@ -43,6 +44,11 @@ from runtime.messages import CommandOutcome, Reply, Send, Status, encode_message
 from runtime.routing import partition_of
 from runtime.transport.port import Destination
 
+_ENDS: dict[Status, Literal["cancelled", "terminated", "timed_out"]] = {
+    Status.CANCELLED: CANCELLED,
+    Status.TERMINATED: TERMINATED,
+    Status.TIMED_OUT: TIMED_OUT,
+}
 _PATIENCE = timedelta(seconds=ORDER_WITHIN)
 
 
@@ -96,7 +102,9 @@ def outcome_of(reply: Reply) -> Outcome:
     """Give the outcome that a stored reply stands for."""
     if reply.error is not None:
         error = reply.error
-        return Outcome(error=ErrorInfo("Quarantined", error.message) if reply.status is Status.QUARANTINED else error)
+        if reply.status is Status.QUARANTINED:
+            error = ErrorInfo("Quarantined", error.message)
+        return Outcome(error=error, ended=_ENDS.get(reply.status))
     return Outcome(reply.result if reply.result is not UNSET else NULL)
 
 

@@ -44,14 +44,19 @@ def command(instance: WorkflowInstance, item: Item, message: Send) -> Step:
     step = command_now(instance, item, message)
     if not message.scheduled:
         return step
-    return settle(message, step, instance.ground, 0 if instance.dirty else instance.version, broken=instance.broken)
+    version = instance.begins_at if instance.dirty else instance.version
+    return settle(message, step, instance.ground, version, broken=instance.broken)
 
 
 def command_now(instance: WorkflowInstance, item: Item, message: Send) -> Step:
     """Take a command whose time has come."""
     ledger = instance.execution.ledger
     if ledger.start is None:
-        start = message.start
+        start, mark = message.start, instance.former_runs.inbox.get(message.command_id)
+        if mark is not None:  # of an instance that was deleted
+            return _handled_before(instance, item, message, mark)
+        if instance.has_past and not item.looked:
+            return Step(look=True)
         return _start_with(instance, item, message, start) if isinstance(start, Raw) else instance.not_found(item)
     if (taken := ledger.commands.get(message.command_id)) is not None:
         return _repeated(instance, item, message, taken)

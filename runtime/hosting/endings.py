@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from actors.execution import Execution
 from actors.turn import LogLine, Turn
-from runtime.hosting.replies import ended, stuck
+from runtime.hosting.replies import REQUESTED, TERMINATED, ended, stuck
 from runtime.messages import Cancel, Reply, Status, Terminate
 
 
@@ -30,7 +30,7 @@ def _cancel(stream: str, execution: Execution, message: Cancel, at: float) -> tu
     turn = execution.cancel(message.command_id, message.reason, at)
     if outcome is None and (broken := execution.broken) is not None:
         return turn, stuck(stream, broken, "the request", "terminate it to end it now")
-    return turn, _yes_or_no("requested", by_this)
+    return turn, REQUESTED if by_this else Reply(Status.OK, Raw(b'{"requested":false}'))
 
 
 def _terminate(stream: str, execution: Execution, message: Terminate) -> tuple[Turn, Reply]:
@@ -40,8 +40,5 @@ def _terminate(stream: str, execution: Execution, message: Terminate) -> tuple[T
     turn = execution.terminate(message.command_id, message.reason, tree=message.tree)
     if outcome is None:
         turn.logs.append(LogLine("warning", "terminated", {"reason": message.reason}))
-    return turn, _yes_or_no("terminated", terminated is None or terminated.id == message.command_id)
-
-
-def _yes_or_no(what: str, yes: bool) -> Reply:
-    return Reply(Status.OK, Raw(b'{"%s":%s}' % (what.encode(), b"true" if yes else b"false")))
+    by_this = terminated is None or terminated.id == message.command_id
+    return turn, TERMINATED if by_this else Reply(Status.OK, Raw(b'{"terminated":false}'))

@@ -15,7 +15,7 @@ from actors import Bug, Failure, InvalidInput, Nondeterminism, SnapshotRefused
 from actors.definition import ActorType
 from actors.entity import Entity
 from actors.failures import error_info
-from actors.journal import Caller, ErrorInfo
+from actors.journal import Caller, ErrorInfo, InstanceDeleted
 from actors.turn import LocalCall, Turn
 from eventstore import Commit, InboxMark, LoadedStream, NewEvent
 from eventstore import Execution as ExecutionRow
@@ -79,6 +79,19 @@ class EntityBehaviour:
         if self._made is None:
             raise Bug(f"{self.stream} can't be made")
         return self._made
+
+    @property
+    def exists(self) -> bool:
+        """Whether it has any events, since it was deleted last."""
+        return self._made is not None and self._made.version > self._made.gone_at
+
+    def deleted(self) -> InstanceDeleted:
+        """Give what is left of it when it is deleted."""
+        return self._entity.deleted()
+
+    def last_marks(self) -> list[InboxMark]:
+        """Give none: its commands have theirs."""
+        return []
 
     @property
     def broken(self) -> bool:
@@ -309,7 +322,7 @@ class EntityBehaviour:
             inbox=[mark],
             outbox=[command_message(self.stream, each, ground.partitions, self.correlation_id, now) for each in sent],
             snapshot=self._snapshots.take(self._entity) if turn.events else None,
-            execution=self._listing(now) if expected == 0 and turn.events else None,
+            execution=self._listing(now) if expected == self._entity.gone_at and turn.events else None,
         )
 
     def _listing(self, now: datetime) -> ExecutionRow:

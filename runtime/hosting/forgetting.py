@@ -6,22 +6,30 @@ Invariants, and who keeps them:
   under way. What they have told others lies in rows of their own, which stay until they have done their duty; an outcome
   that comes for an instance which is gone closes its row;
 * whatever comes meanwhile finds the log as it is: the activation is loaded anew before it handles the next message;
-* a command that comes again is not run again: inbox marks stay until they are older than any repetition;
-* a request that comes again deletes nothing that began anew, and nothing that it was told is kept: it leaves a mark, too.
+* a command that comes again is not run again: inbox marks stay until they are older than any repetition. The journal was
+  the inbox of a workflow's first run, so the deletion marks what that has heard;
+* a request that comes again deletes nothing that began anew, and nothing that it was told is kept: it leaves a mark, too;
+* no number is used again, for numbers are idempotency keys of the outside world, and names of rows: the stream keeps one
+  event, `InstanceDeleted`, which tells how far they have come. Being version 1, it refuses a start that believes that
+  there never was such an instance. It goes when a repetition can't come any more (`outlived`), unless a child or another
+  actor still owed the instance an answer: that one's row has such a number for its name.
 """
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from msgspec import Raw
 
-from actors.journal import ErrorInfo
-from eventstore import Commit, InboxMark
+from actors.journal import ErrorInfo, InstanceDeleted, encode_event
+from eventstore import Commit, InboxMark, LoadedStream, NewEvent, TimerKey
 from runtime.hosting.ground import Ground, answers, refusal
-from runtime.hosting.item import Item, Step
+from runtime.hosting.item import Content, Expire, Item, Step, TimerDue
 from runtime.messages import Delete, Reply, Status, encode_message
 
+REST = 2**31 - 1  # the number of the timer that ends what is left of an instance; no operation's is so high
+_LONGER = timedelta(days=2)  # than a command id is remembered: marks go an hour or a day after their time
 DELETED = Reply(Status.OK, Raw(b'{"deleted":true}'))
 
 
@@ -32,7 +40,12 @@ class Instance(Protocol):
 
     @property
     def version(self) -> int:
-        """The stream's version; 0: there is none."""
+        """The stream's version."""
+        ...
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is such an instance, and not just what is left of one."""
         ...
 
     @property
@@ -55,14 +68,42 @@ class Instance(Protocol):
         """Whether work for it is under way that only memory knows of."""
         ...
 
+    def open_tasks(self) -> list[str]:
+        """Give the outbox ids of what an outcome is owed for."""
+        ...
 
-def forget(ground: Ground, instance: Instance, item: Item) -> Step:
-    """Make the step that deletes an instance, or says why it can't be; after a commit that forgets it is of no use any more."""
+    def deleted(self) -> InstanceDeleted:
+        """Give what is left of it."""
+        ...
+
+    def last_marks(self) -> list[InboxMark]:
+        """Give what the inbox has to remember of it."""
+        ...
+
+
+def forget(ground: Ground, instance: Instance, item: Item, retention: timedelta | None) -> Step:
+    """Make the step that deletes an instance, or says why it can't be. After a commit that forgets it is of no use any more.
+
+    Args:
+        ground: its partition.
+        instance: it.
+        item: the request, or that its `retention` has passed.
+        retention: of its type.
+    """
     if (obstacle := _obstacle(instance)) is not None:
         return _refused(ground, instance, item, obstacle)
     commit = Commit(ground.partition, ground.epoch, instance.stream, instance.version, forget=True)
+    is_outlived = retention is not None and retention >= ground.command_horizon and isinstance(item.content, Expire)
+    is_owed = bool(instance.open_tasks())
+    if is_owed or not is_outlived:
+        now, request = ground.clock.now(), item.content
+        id = request.command_id if isinstance(request, Delete) else None
+        commit.events = [NewEvent(InstanceDeleted.__name__, encode_event(instance.deleted()), now, causation_id=id)]
+        commit.inbox = instance.last_marks()
+        if not is_owed:
+            commit.timers_set = [TimerKey(now + ground.command_horizon + _LONGER, instance.stream, REST)]
     if isinstance(item.content, Delete):
-        commit.inbox = [InboxMark(mark_id(item.content), 0, encode_message(DELETED))]
+        commit.inbox.append(InboxMark(mark_id(item.content), 0, encode_message(DELETED)))
     return Step(commit, answers(item, DELETED))
 
 
@@ -75,6 +116,28 @@ def _refused(ground: Ground, instance: Instance, item: Item, obstacle: Reply) ->
     return Step(commit, answers(item, obstacle))
 
 
+def outlived(ground: Ground, instance: Instance, due: TimerDue, gone_since: datetime | None) -> Step:
+    """Make the step that takes away what is left of an instance; only the timer, when another one has begun since then.
+
+    `gone_since` is when it was deleted last, if nothing has begun since.
+    """
+    commit = Commit(ground.partition, ground.epoch, instance.stream, instance.version, timers_clear=[due.timer])
+    if gone_since is not None and not instance.exists:
+        commit.forget = due.timer.due_at - gone_since >= ground.command_horizon
+    return Step(commit)
+
+
+def deleted_at(stream: LoadedStream) -> datetime | None:
+    """Give when a stream's instance was deleted, if nothing has begun since; else None."""
+    last = stream.events[-1] if stream.events else None
+    return None if last is None or last.type != InstanceDeleted.__name__ else last.recorded_at
+
+
+def is_rest(content: Content) -> bool:
+    """Say whether the time has come for what is left of an instance."""
+    return isinstance(content, TimerDue) and content.timer.number == REST
+
+
 def mark_id(request: Delete) -> str:
     """Give the id of the mark that a request leaves. No command id holds a vertical tab."""
     return f"\v{request.command_id}"
@@ -82,7 +145,7 @@ def mark_id(request: Delete) -> str:
 
 def _obstacle(instance: Instance) -> Reply | None:
     stream = instance.stream
-    if instance.version == 0:
+    if not instance.exists:
         return Reply(Status.NOT_FOUND, error=ErrorInfo("NotFound", f"there is no {stream}, or not any more"))
     if instance.broken and not instance.finished:  # its version may not be the log's either
         note = f"{stream} is stuck or parked, and what it waits for is not known; terminate it first, or mend its code"

@@ -6,11 +6,15 @@ same commit, and the commit that ends the first run marks all of that run's. A m
 empty reply, and a second mark follows with the answer. So a repeated command that the ledger does not know is refused by the
 inbox's unique key; the instance is loaded again, with the mark, and answers from it.
 
+Requests to cancel and to terminate, and those that settled promises, leave a mark when another run takes their instance's
+place: said again, they must not hit that one. So do all commands, and the start, of an instance that is deleted.
+
 How the last run began follows from the events, without running any code. A snapshot spares reading them.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
@@ -21,16 +25,18 @@ from actors import PayloadRefused, SnapshotRefused
 from actors.codec import decoder
 from actors.continuation import KeptRun, last_run
 from actors.journal import CommandReceived, RunStarted
+from actors.ledger import Ledger
 from actors.turn import Outcome, Turn
 from eventstore import InboxMark, LoadedStream, Snapshot
 from runtime.hosting.ground import fingerprint
-from runtime.hosting.replies import reply_for
-from runtime.messages import Send, encode_message
+from runtime.hosting.replies import REQUESTED, RESOLVED, TERMINATED, reply_for
+from runtime.messages import Cancel, Resolve, Send, Terminate, encode_message
 
 EVERY = 100  # events between two snapshots, at least
 _CODE, _SCHEMA = "run", 1
 _START = "\t"  # begins the mark of a start that found an ended instance, and of the start before that
-_REPLY = "\n"  # begins the second mark of a command; no command id has one
+_REPLY = "\n"  # begins the second mark of a command or start; no command id has one
+_REQUEST = "\f"  # begins the mark of another request
 
 
 class _Kept(Struct):
@@ -55,7 +61,7 @@ class FormerRuns:
         """Find how the last run began, and leave its own events in `loaded`.
 
         Returns:
-            It, None for the first run; when the instance was started; and its correlation id.
+            It, None for the first run; when the instance was last started; and its correlation id since then.
 
         Raises:
             SnapshotRefused: the snapshot is of no use; nothing has changed.
@@ -66,8 +72,9 @@ class FormerRuns:
         if kept is not None:
             self._kept_at = kept.run.version
             started_at, correlation_id = kept.started_at, kept.correlation_id
-        elif loaded.events:
-            started_at, correlation_id = loaded.events[0].recorded_at, loaded.events[0].correlation_id
+        started = (event for event in reversed(loaded.events) if event.type == RunStarted.__name__)
+        if (last := next(started, None)) is not None:
+            started_at, correlation_id = last.recorded_at, last.correlation_id
         run, before = last_run(loaded.events, None if kept is None else kept.run)
         del loaded.events[:before]
         return run, started_at, correlation_id
@@ -117,11 +124,60 @@ def start_id(command_id: str) -> str:
     return _START + command_id
 
 
+def start_mark(command_id: str, input: Raw, outcome: Outcome | None = None) -> InboxMark:
+    """Make the mark of a start; with the outcome, if it is known."""
+    reply = b"" if outcome is None else encode_message(reply_for(outcome))
+    return InboxMark(start_id(command_id), fingerprint("", input), reply)
+
+
 def start_marks(former: RunStarted, command_id: str, input: Raw) -> list[InboxMark]:
     """Make the marks of a start of an ended instance: neither it nor the former one may start it once more."""
-    marks = [InboxMark(start_id(command_id), fingerprint("", input), b"")]
+    marks = [start_mark(command_id, input)]
     if former.command_id is not None and not former.again:  # else its mark is there
-        marks.append(InboxMark(start_id(former.command_id), fingerprint("", former.input), b""))
+        marks.append(start_mark(former.command_id, former.input))
+    return marks
+
+
+def request_id(request: Cancel | Terminate | Resolve) -> str:
+    """Give the id of the mark of a request that another run is not to hear."""
+    name = request.name if isinstance(request, Resolve) else ""
+    return _request_id(type(request), request.command_id, name)
+
+
+def _request_id(kind: type[Cancel | Terminate | Resolve], command_id: str, name: str = "") -> str:
+    digest = hashlib.blake2b(f"{kind.__name__}\n{name}\n{command_id}".encode(), digest_size=16)
+    return _REQUEST + digest.hexdigest()
+
+
+def request_marks(ledger: Ledger) -> list[InboxMark]:
+    """Make the marks of what has cancelled or terminated a run that is over, and settled its promises."""
+    marks: dict[str, InboxMark] = {}
+    if ledger.cancel_id is not None:
+        id = _request_id(Cancel, ledger.cancel_id)
+        marks[id] = InboxMark(id, 0, encode_message(REQUESTED))
+    if ledger.terminated is not None:
+        id = _request_id(Terminate, ledger.terminated.id)
+        marks[id] = InboxMark(id, 0, encode_message(TERMINATED))
+    for settled in ledger.promises.values():
+        id = _request_id(Resolve, settled.by, settled.name)
+        marks[id] = InboxMark(id, 0, encode_message(RESOLVED))
+    return list(marks.values())
+
+
+def last_marks(ledger: Ledger) -> list[InboxMark]:
+    """Make the marks of an instance that has ended and is deleted: nothing that it has heard is to be heard again."""
+    marks, started = request_marks(ledger), ledger.start
+    if started is not None and started.command_id is not None and ledger.outcome is not None:
+        if started.again:  # its mark is there
+            marks.append(second_mark(start_id(started.command_id), ledger.outcome))
+        else:
+            marks.append(start_mark(started.command_id, started.input, ledger.outcome))
+    if ledger.run == 1:  # later ones have marked their commands
+        for taken in ledger.commands.values():
+            if taken.received.caller is None:
+                marks.append(_mark(taken.received, taken.outcome))
+            elif taken.outcome is not None:
+                marks.append(second_mark(taken.received.id, taken.outcome))
     return marks
 
 

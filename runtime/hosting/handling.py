@@ -58,6 +58,7 @@ class Flow(Journaled):
         super().__init__(ground, cast("Any", kind), stream)
         self.execution.dispose()
         self.execution = self.handling = entity.carried_out()
+        self._entity = entity
         self.correlations: dict[str, str | None] = {}  # of the commands that are under way or wait
         self._accepting: str | None = None
 
@@ -70,7 +71,7 @@ class Flow(Journaled):
     def loaded(self, loaded: LoadedStream, *, was_stuck: bool) -> None:
         """Hear what the entity was made from. What is listed as stuck may not be so by its journal: then the row is written."""
         self.started_at = loaded.events[0].recorded_at if loaded.events else None
-        is_listed = not was_stuck and (loaded.events or loaded.snapshot is not None)
+        is_listed = not was_stuck and self._entity.version > self._entity.gone_at
         self.row = (self._status(), self.waits_for_memory) if is_listed else None
         for event in loaded.events if self.handling.pending else ():
             if event.type == CommandReceived.__name__:

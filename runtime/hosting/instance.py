@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Final
 
 from actors.definition import WorkflowType
-from actors.journal import Caller
+from actors.journal import Caller, InstanceDeleted
 from actors.turn import Outcome, Turn
 from eventstore import Commit, InboxMark, OutboxMessage
 from eventstore import Execution as ExecutionRow
 from runtime.hosting.called import Called
 from runtime.hosting.children import outcome_message
-from runtime.hosting.former_runs import FormerRuns
+from runtime.hosting.former_runs import FormerRuns, last_marks
 from runtime.hosting.ground import Ground, answers, refusal, storable
 from runtime.hosting.item import Item, Step
 from runtime.hosting.journaled import Journaled
@@ -32,7 +32,27 @@ class WorkflowInstance(Journaled):
         super().__init__(ground, kind, stream)
         self.former_runs = FormerRuns()
         self.called = Called(ground, stream)
-        self.marks: dict[str, InboxMark] = {}  # of delayed commands, as far as the log was asked for
+        self.marks: dict[str, InboxMark] = {}  # as far as the log was asked for
+        self.begins_at = 0  # the version at which it can be started
+        self.ended_here = False  # the run has ended in this memory: whoever waited for it may not have been told yet
+
+    @property
+    def exists(self) -> bool:
+        """Whether it was started, and not deleted since."""
+        return self.execution.ledger.start is not None
+
+    @property
+    def has_past(self) -> bool:
+        """Whether the inbox may know of requests that the journal does not know of: former runs', or a deleted instance's."""
+        return self.execution.ledger.run > 1 or (self.version > 0 and not self.exists)
+
+    def deleted(self) -> InstanceDeleted:
+        """Give what is left of it when it is deleted."""
+        return self.execution.deleted()
+
+    def last_marks(self) -> list[InboxMark]:
+        """Give what the inbox has to remember of it then."""
+        return last_marks(self.execution.ledger)
 
     @property
     def paused(self) -> bool:
@@ -49,6 +69,8 @@ class WorkflowInstance(Journaled):
     ) -> Step:
         """Make the step of a turn; `received` is the command that it began with, if it did."""
         step = super().step(turn, now, causation_id)
+        if turn.finished is not None:
+            self.ended_here = True
         if self.execution.ledger.run > 1 and (commit := step.commit) is not None:
             commit.inbox = self.former_runs.marks(turn, received)
             if (run := turn.new_run) is not None:

@@ -49,6 +49,11 @@ class Journaled(ABC):
         return self.execution.version
 
     @property
+    def exists(self) -> bool:
+        """Whether there is such an instance."""
+        return self.version > 0
+
+    @property
     def broken(self) -> bool:
         """Whether a mistake in the code keeps the instance from going on."""
         return self.execution.broken is not None
@@ -147,7 +152,7 @@ class Journaled(ABC):
             sent = execution.ledger.sent.get(message.number)
             asked_for = sent is not None and sent.stream == message.actor
         step = self.step(turn, now, cause)
-        if step.commit is None and (asked_for or self.version == 0):
+        if step.commit is None and (asked_for or not self.exists):
             # The run has ended before, or was deleted since: nothing is news to it, and only the row is left to go.
             step.commit = self.no_events()
             step.commit.outbox_remove = [cause]

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from actors import Bug
 from actors.definition import AbsentType
 from actors.errors import UnknownName
 from actors.failures import error_info
-from actors.journal import Caller, RunStarted
+from actors.journal import Caller, InstanceDeleted, RunStarted
 from actors.turn import LocalCall
 from eventstore import Commit, InboxMark, LoadedStream
 from eventstore import Execution as ExecutionRow
@@ -45,7 +46,8 @@ PARKED = "parked"  # the listing's status
 
 def is_workflow(stream: LoadedStream) -> bool:
     """Say whether a stream is a workflow's journal, by its first event."""
-    return bool(stream.events) and stream.events[0].type == RunStarted.__name__
+    first = next((event for event in stream.events if event.type != InstanceDeleted.__name__), None)
+    return first is not None and first.type == RunStarted.__name__
 
 
 class ParkedActor:
@@ -56,14 +58,15 @@ class ParkedActor:
     def __init__(self, ground: Ground, kind: AbsentType, stream: str) -> None:
         self._ground, self._kind, self.stream = ground, kind, stream
         self.version = 0
+        self._exists = False
         self.correlation_id: str | None = None
         self._trouble = error_info(kind.unknown(stream))
         self._marks: dict[str, InboxMark] = {}  # of commands that other actors were told of as refused
 
     @property
     def exists(self) -> bool:
-        """Whether the stream has events."""
-        return self.version > 0
+        """Whether there is such an actor."""
+        return self._exists
 
     @property
     def broken(self) -> bool:
@@ -81,7 +84,8 @@ class ParkedActor:
         if not loaded.events:
             return Step()
         self.version, self.correlation_id = loaded.events[-1].version, loaded.events[0].correlation_id
-        if was_stuck:
+        self._exists = loaded.events[-1].type != InstanceDeleted.__name__
+        if was_stuck or not self.exists:
             return Step()
         ground, now = self._ground, self._ground.clock.now()
         row = ExecutionRow(
@@ -123,10 +127,18 @@ class ParkedActor:
         """Tell another actor that there is no such type. The command for one that is parked comes again by itself."""
         if self.exists:
             return Step()
-        step = denial(message, caller, self._reply(), self._ground, 0)
+        step = denial(message, caller, self._reply(), self._ground, self.version)
         if message.command_id in self._marks and step.commit is not None:
             step.commit.inbox = []  # it was told before, and hears the same again
         return step
+
+    def deleted(self) -> InstanceDeleted:
+        """Never asked for: it is not deleted while nobody can say what is under way."""
+        raise Bug(f"{self.stream} is parked")
+
+    def last_marks(self) -> list[InboxMark]:
+        """Give none."""
+        return []
 
     def local_calls(self) -> list[LocalCall]:
         """Give none: nothing runs."""

@@ -14,7 +14,7 @@ from actors.execution import Execution
 from actors.journal import ErrorInfo, PromiseRejected, PromiseResolved
 from actors.promise import MAX_NAME, is_promise_name
 from actors.turn import Turn
-from runtime.hosting.replies import ended
+from runtime.hosting.replies import RESOLVED, ended
 from runtime.messages import Reply, Resolve, Status, error_reply
 
 
@@ -35,7 +35,7 @@ def settle(stream: str, execution: Execution, message: Resolve, at: float) -> tu
         execution.check_promise(fact)
     except InvalidInput as error:
         return Turn(), error_reply(Status.INVALID, error)
-    return execution.settle_promise(fact, at), Reply(Status.OK, Raw(b'{"resolved":true}'))
+    return execution.settle_promise(fact, at), RESOLVED
 
 
 def _fact(message: Resolve) -> PromiseResolved | PromiseRejected:

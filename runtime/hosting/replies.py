@@ -10,6 +10,11 @@ from runtime.messages import Reply, ReplyWhen, Send, Status, decode_reply
 
 NULL = Raw(b"null")
 ACCEPTED = Reply(Status.OK, Raw(b'{"accepted":true}'))
+CREATED = Reply(Status.OK, Raw(b'{"created":true}'))
+THERE = Reply(Status.OK, Raw(b'{"created":false}'))  # it was there already
+REQUESTED = Reply(Status.OK, Raw(b'{"requested":true}'))
+TERMINATED = Reply(Status.OK, Raw(b'{"terminated":true}'))
+RESOLVED = Reply(Status.OK, Raw(b'{"resolved":true}'))
 
 
 def reply_for(outcome: Outcome) -> Reply:

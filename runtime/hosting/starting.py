@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from msgspec import Raw
-
 from actors import InvalidInput
 from actors.codec import canonical
+from actors.failures import cancelled, terminated
 from actors.journal import Caller, ErrorInfo, RunStarted, Stop
-from actors.turn import Outcome
-from runtime.hosting.former_runs import start_id, start_marks
+from actors.turn import CANCELLED, TERMINATED, Outcome
+from eventstore import InboxMark
+from runtime.hosting.calls import outcome_of
+from runtime.hosting.former_runs import request_marks, second_id, start_id, start_mark, start_marks
 from runtime.hosting.ground import answers, fingerprint, refusal
 from runtime.hosting.instance import WorkflowInstance
 from runtime.hosting.item import Item, Step
-from runtime.hosting.replies import conflict, ended
-from runtime.messages import Reply, ReplyWhen, Reuse, Start, Status, error_reply
+from runtime.hosting.replies import CREATED, THERE, conflict, ended, missing
+from runtime.messages import Reply, ReplyWhen, Reuse, Start, Status, decode_reply, error_reply
 
 
 def start(instance: WorkflowInstance, item: Item, message: Start) -> Step:
     """Take a start."""
     if (started := instance.execution.ledger.start) is None:
-        return _create(instance, item, message)
+        return _create(instance, item, message) if instance.version == 0 else _begin_anew(instance, item, message)
     if message.caller is not None:
         return _called_again(instance, message, message.caller, started)
     is_first = message.command_id is not None and message.command_id == started.command_id
@@ -57,8 +58,7 @@ def _started(instance: WorkflowInstance, item: Item, message: Start, step: Step,
     if message.reply_when is ReplyWhen.COMPLETED:
         instance.answer_result(item, step)
     else:
-        reply = Reply(Status.OK, Raw(b'{"created":true}' if created else b'{"created":false}'))
-        step.replies += answers(item, reply)
+        step.replies += answers(item, CREATED if created else THERE)
     return step
 
 
@@ -71,7 +71,7 @@ def _reuse(instance: WorkflowInstance, item: Item, message: Start, started: RunS
         if mark.digest != fingerprint("", message.input):
             return refusal(item, conflict(f"command id {message.command_id} was used to start {instance.stream}"))
         return _started(instance, item, message, Step(), created=True)
-    if not item.looked:
+    if not item.looked or instance.ended_here:  # who waits for this run's end must not be told that one
         return Step(look=True)
     outcome = instance.execution.outcome
     if message.reuse is Reuse.REFUSE and outcome is not None:
@@ -80,10 +80,55 @@ def _reuse(instance: WorkflowInstance, item: Item, message: Start, started: RunS
         return refusal(
             item, conflict(f"{instance.stream} is the child of {started.caller.stream}, for which it has ended")
         )
+    marks = start_marks(started, message.command_id, message.input) + request_marks(instance.execution.ledger)
     step = _create(instance, item, message)
     if step.commit is not None:
-        step.commit.inbox += start_marks(started, message.command_id, message.input)
+        step.commit.inbox += marks
     return step
+
+
+def _begin_anew(instance: WorkflowInstance, item: Item, message: Start) -> Step:
+    """Start an instance whose name had one that was deleted. A start that one had heard is answered as it was."""
+    if message.command_id is None:
+        return _create(instance, item, message)
+    if (mark := instance.marks.get(start_id(message.command_id))) is not None:
+        return _started_before(instance, item, message, mark)
+    if not item.looked:
+        return Step(look=True)
+    if message.caller is not None and message.stop is not None:
+        # It need not be created for that: the mark tells the start that comes too late.
+        return _never_started(instance, message, message.caller, message.stop, message.command_id)
+    step = _create(instance, item, message)
+    if step.commit is not None:
+        step.commit.inbox.append(start_mark(message.command_id, message.input))
+    return step
+
+
+def _started_before(instance: WorkflowInstance, item: Item, message: Start, mark: InboxMark) -> Step:
+    """Answer a start that an instance has heard which was deleted since."""
+    mark = instance.marks.get(second_id(mark.command_id), mark)
+    reply = decode_reply(mark.reply) if mark.reply else missing(instance.stream)
+    if mark.digest not in (0, fingerprint("", message.input)):
+        reply = conflict(f"command id {message.command_id} was used to start {instance.stream}")
+    elif message.caller is None and message.reply_when is not ReplyWhen.COMPLETED:
+        reply = CREATED
+    if message.caller is None:
+        return Step(replies=answers(item, reply))
+    commit = instance.no_events()
+    commit.outbox = [instance.told(message.caller, outcome_of(reply), message.correlation_id)]
+    return Step(commit)
+
+
+def _never_started(instance: WorkflowInstance, message: Start, caller: Caller, stop: Stop, command_id: str) -> Step:
+    if stop.how == "cancel":
+        outcome = Outcome(error=cancelled(stop.reason), ended=CANCELLED)
+    else:
+        outcome = Outcome(error=terminated(stop.reason), ended=TERMINATED)
+    commit = instance.no_events()
+    commit.inbox = [start_mark(command_id, message.input, outcome)]
+    commit.outbox = [instance.told(caller, outcome, message.correlation_id)]
+    instance.marks[commit.inbox[0].command_id] = commit.inbox[0]
+    return Step(commit)
 
 
 def _called_again(instance: WorkflowInstance, message: Start, caller: Caller, started: RunStarted) -> Step:

@@ -18,6 +18,7 @@ from eventstore import Commit, LoadedStream, NewEvent, RecordedEvent
 from runtime.hosting.commanding import command
 from runtime.hosting.correcting import correct
 from runtime.hosting.endings import request_end
+from runtime.hosting.former_runs import request_id
 from runtime.hosting.ground import answers, refusal
 from runtime.hosting.instance import WorkflowInstance
 from runtime.hosting.item import Expire, Item, LocalDone, Step, TimerDue, Wake
@@ -65,7 +66,8 @@ class WorkflowBehaviour(WorkflowInstance):
             self.row = self.listed() if execution.ledger.stuck else ("running", False)
             step = self.step(execution.stick())
             return step if step.commit is not None else self._stopped_otherwise()
-        self.row = None if execution.ledger.stuck else self.listed()
+        self.begins_at = 0 if self.exists else self.version
+        self.row = None if execution.ledger.stuck or not self.exists else self.listed()
         now = self.ground.clock.now()
         step = self.step(execution.resume(now.timestamp()), now)
         step.local_calls = execution.pending_local_calls()
@@ -161,7 +163,17 @@ class WorkflowBehaviour(WorkflowInstance):
         self.answer_result(item, step)
         return step
 
+    def _heard_before(self, item: Item, message: Cancel | Terminate | Resolve) -> Step | None:
+        """Answer a request that was a former run's, or a deleted instance's, and is not to be heard by this one."""
+        if not self.has_past:
+            return None
+        if (mark := self.marks.get(request_id(message))) is not None:
+            return Step(replies=answers(item, mark.reply))
+        return None if item.looked else Step(look=True)
+
     def _end(self, item: Item, message: Cancel | Terminate) -> Step:
+        if (before := self._heard_before(item, message)) is not None:
+            return before
         if self.execution.ledger.start is None:
             return self.not_found(item)
         now = self.ground.clock.now()
@@ -171,6 +183,8 @@ class WorkflowBehaviour(WorkflowInstance):
         return step
 
     def _resolve(self, item: Item, message: Resolve) -> Step:
+        if (before := self._heard_before(item, message)) is not None:
+            return before
         if self.execution.ledger.start is None:
             return self.not_found(item)
         now = self.ground.clock.now()

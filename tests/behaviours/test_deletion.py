@@ -48,12 +48,12 @@ def test_a_deleted_actor_begins_anew(play: Play) -> None:
         client = await place.client()
         await client.call(Stock, "tea", "add", 5, command_id="first")
         await client.delete(Stock, "tea")
-        assert await place.types("Stock/tea") == []
+        assert await place.types("Stock/tea") == ["InstanceDeleted"]
         assert await client.query(Stock, "tea", "units") == 0
         assert await client.call(Stock, "tea", "add", 5, command_id="first") == 5
-        assert await place.types("Stock/tea") == []
+        assert await place.types("Stock/tea") == ["InstanceDeleted"]
         assert await client.call(Stock, "tea", "add", 2) == 2
-        assert await place.types("Stock/tea") == ["Added"]
+        assert await place.types("Stock/tea") == ["InstanceDeleted", "Added"]
 
     play(story, APP)
 
@@ -76,7 +76,7 @@ def test_a_workflow_is_deleted_when_it_has_ended(play: Play) -> None:
             await client.delete(Gift, "1")
         assert await client.list(Gift) == []
         await client.start(Gift, "1", "ball")
-        assert (await place.types("Gift/1"))[0] == "RunStarted"
+        assert (await place.types("Gift/1"))[:2] == ["InstanceDeleted", "RunStarted"]
 
     play(story, APP)
 
@@ -93,7 +93,7 @@ def test_deleting_under_load_loses_no_command(play: Play) -> None:
             await client.delete(Stock, "tea")
             for expected in (1, 2, 3):
                 assert await client.call(Stock, "tea", "add", 1) == expected
-        assert await place.types("Stock/tea") == ["Added"] * 3
+        assert await place.types("Stock/tea") == ["InstanceDeleted", *["Added"] * 3]
 
     play(story, APP)
 

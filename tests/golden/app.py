@@ -455,10 +455,20 @@ class Transfer(Workflow):
         return ends
 
 
+class Reminded(Workflow):
+    """Each of its runs tells another actor, in order."""
+
+    async def run(self, times: int) -> str:
+        self.tell(Book, "reminders").write(f"{times} to go")
+        if times > 1:
+            self.continue_as_new(times - 1)
+        return "done"
+
+
 TASKS: list[Any] = [double, reserve, flaky, hopeless, look_up]
 NOW: list[Any] = [
     Tasks, Waits, Handled, Child, Parent, Hurried, Bookable, Living, Mapped, Changing, VersionedV1, Versioned, Mended, Found, Promised,
-    Account, Book, Transfer, Desk, ScheduleWorkflow,
+    Account, Book, Transfer, Desk, ScheduleWorkflow, Reminded,
 ]  # fmt: skip
 BEFORE: list[Any] = [ChangingBefore, VersionedBefore, Mistaken, AccountBefore]
 

@@ -214,10 +214,22 @@ async def scheduled(world: World, client: Client) -> list[str]:
     return ["perdure-schedule/often"]
 
 
+async def begun_anew(world: World, client: Client) -> list[str]:
+    assert await client.execute("Reminded", "1", input={"times": 1}) == "done"
+    await client.delete("Reminded", "1")
+    for reuse in ("attach", "restart"):
+        assert await client.execute("Reminded", "1", input={"times": 2}, reuse=reuse) == "done"
+    await client.call("Account", "eve", "move", cents=3)
+    await client.delete("Account", "eve")
+    await client.call("Account", "eve", "move", cents=4)
+    await world.pass_time(5)
+    return ["Reminded/1", "Account/eve"]
+
+
 STORIES: dict[str, Story] = {
     story.__name__: story
     for story in (
         tasks, waits, commands, children, hurried_children, endings, deadlines, continued, mapped, restarted, patches, versions, stuck_and_parked, attributes, actors, promises, async_commands,
-        paused, scheduled,
+        paused, scheduled, begun_anew,
     )
 }  # fmt: skip

@@ -215,7 +215,7 @@ def kept(type: str, data: bytes) -> str:
     return f"{type} { ({name: told[name] for name in sorted(told) if name not in CHANCE}) }"
 
 
-CHANCE = {"id", "by", "due", "retry_at", "command_id"}
+CHANCE = {"id", "by", "due", "retry_at", "command_id", "said"}
 
 
 def on_the_kit(story: Story, app: App) -> Told:
