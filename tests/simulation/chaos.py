@@ -50,6 +50,7 @@ class Chaos:
             process.go_on()
         for name in self._in.queues:
             self._in.broker.declare(name)
+        self._in.replace_former()
         self._in.tell("all is well again")
 
     def _someone(self, *kinds: type[Hosted]) -> Hosted | None:

@@ -11,7 +11,15 @@ from msgspec import Struct
 
 from actors import RunFailed
 from runtime import Client
-from runtime.errors import AnswerTimeout, CommandError, CommandInvalid, CommandTooOld, Conflict, NotFound
+from runtime.errors import (
+    AnswerTimeout,
+    CommandError,
+    CommandInvalid,
+    CommandTooOld,
+    Conflict,
+    InstanceStuck,
+    NotFound,
+)
 from tests.simulation.installation import Installation
 from tests.simulation.weather import Fault
 from tests.simulation.wish import Wish
@@ -176,5 +184,9 @@ class Clients:
             gives_up = weather.strikes(Fault.CALLER_GAVE_UP)
             try:
                 return await act(weather.chance.uniform(0.001, 0.5) if gives_up else PATIENCE)
-            except (AnswerTimeout, NotFound):  # not there yet: another client starts it
+            except (AnswerTimeout, NotFound, InstanceStuck):  # not there yet: another client starts it, or parked
+                await asyncio.sleep(0.2)
+            except CommandInvalid as error:
+                if error.type != "UnknownName" or "rolling" not in self._in.plot.features:
+                    raise
                 await asyncio.sleep(0.2)

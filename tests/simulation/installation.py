@@ -12,7 +12,7 @@ from runtime import Client
 from runtime.transport.memory import MemoryBroker
 from runtime.transport.port import Topology, TransportError
 from runtime.transport.queues import queues_of
-from tests.simulation.app import APP
+from tests.simulation.app import APP, FORMER
 from tests.simulation.faults import Plan, all_good
 from tests.simulation.network import RemoteStore, RemoteTransport, StormyBroker
 from tests.simulation.plot import Plot
@@ -52,6 +52,8 @@ class Installation(World):
         self.plot, self.weather = plot, weather
         self.runs: dict[str, int] = {}  # of each task, in the outside world
         self.put_aside: list[bytes] = []  # bodies of messages in quarantine, at the end
+        self.former = "rolling" in plot.features  # whether some nodes are of the release before, until all is healed
+        self.former_nodes: list[NodeProcess] = []
         self.story: list[str] = []  # what happened, for people
         self.queues = queues_of(Topology(plot.partitions, APP.task_queues))
         self._ending: list[asyncio.Task[None]] = []
@@ -104,10 +106,24 @@ class Installation(World):
                 name = self._chance.choice(gone) if gone and self._chance.random() < 0.3 else ""
                 if name in {p.name for p in self.living(NodeProcess)}:
                     name = ""
-                self.tell(f"{self.node(name=name).name} starts")
+                self._start_node(name)
             for _ in range(len(self.living(WorkerProcess)), self.plot.workers):
                 self.tell(f"{self.worker().name} starts")
             await asyncio.sleep(LOOK)
+
+    def _start_node(self, name: str) -> None:
+        former = self.former and self._chance.random() < 0.5
+        node = self.node(name=name, app=FORMER if former else APP)
+        if former:
+            self.former_nodes.append(node)
+        self.tell(f"{node.name} starts" + (", of the release before" if former else ""))
+
+    def replace_former(self) -> None:
+        """Stop the nodes of the release before; those that take their place are of today."""
+        self.former = False
+        for node in self.former_nodes:
+            if not node.dead and not node.main.done() and not node.stop_asked.is_set():
+                self.end(node)
 
     def check_ends(self) -> None:
         """Check that no process ended by itself, except one that found no store or broker when it started."""

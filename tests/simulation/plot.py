@@ -79,6 +79,9 @@ def plot(seed: int) -> Plot:
             if "restart" in features and not wish.twice:
                 wish.again = [*programs.flow(), Deed("sleep", seconds=0.2)]
     rates, events = _faults(chance, seconds)
+    if "rolling" in features:  # which is what a deployment does
+        deployed = [(chance.uniform(0, seconds), Fault.NODE_ENDED) for _ in range(chance.randint(1, 2))]
+        events = sorted([*events, *deployed])
     settings: dict[str, float | int] = {
         "lease_ttl": chance.choice([0.8, 1.5]),
         "sweep_after": 4.0,
