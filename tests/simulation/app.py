@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import Struct
 
 from actors import Actor, App, Rejected, Snapshots, Workflow, command, event, query
@@ -51,6 +53,6 @@ class Transfer(Workflow):
         return True
 
 
-TASKS = [note, work, refuse, move, item, take, give_back]
+TASKS: list[Any] = [note, work, refuse, move, item, take, give_back]
 APP = App(actors=[Flow, Account, Transfer, Vault, Book, Desk], tasks=TASKS)
 FORMER = App(actors=[Account, Transfer, Vault, Book, Desk], tasks=TASKS)  # of the release before: it knows no flows

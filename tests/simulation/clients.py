@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from actors import RunFailed
 from runtime import Client
@@ -93,6 +94,10 @@ class Clients:
         except CommandError as error:
             answer, refused = None, error.type or type(error).__name__
         self.told.append(Told(wish, asked_at, self._in.elapsed, answer, refused))
+        if wish.kind == "pause":
+            await asyncio.sleep(wish.seconds)
+            on = replace(wish, at=0.0, kind="resume", command_id=f"{wish.command_id} on")
+            await self._fulfil(on, asking)
         if wish.kind == "move" and not refused:
             seen = await self._ask(lambda timeout: client.query("Account", wish.id, "balance", timeout=timeout))
             assert seen[0] >= answer[0], f"{wish.id}: read {seen}, older than the own write {answer}"
@@ -143,6 +148,14 @@ class Clients:
                 return lambda timeout: self._call_later(client, wish, timeout)
             case "cancel":
                 return lambda timeout: client.cancel("Flow", wish.id, command_id=wish.command_id, timeout=timeout)
+            case "pause":
+                return lambda timeout: client.corrections.pause(
+                    "Flow", wish.id, command_id=wish.command_id, timeout=timeout
+                )
+            case "resume":
+                return lambda timeout: client.corrections.resume(
+                    "Flow", wish.id, command_id=wish.command_id, timeout=timeout
+                )
             case "terminate":
                 return lambda timeout: client.terminate(
                     "Flow", wish.id, tree=wish.flag, command_id=wish.command_id, timeout=timeout

@@ -8,7 +8,10 @@ from typing import Any
 
 from runtime.transport.memory import MemoryBroker
 from tests.simulation.audit import audit_log, audit_rest
+from tests.simulation.audit_calls import audit_calls
+from tests.simulation.audit_families import audit_families
 from tests.simulation.faults import Plan, all_good
+from tests.simulation.journals import Journals
 from tests.simulation.scenario import LONG, Scenario, forget_outside
 from tests.simulation.world import Hosted, World, simulate
 
@@ -63,6 +66,9 @@ def run_scenario(
             revival.cancel()
         audit_log(world.store, scenario.app)
         audit_rest(world.store, world.broker, scenario.app.task_queues)
+        journals = Journals(world.store)
+        audit_calls(journals)
+        audit_families(journals, world.now().timestamp())
         scenario.check(world)
         return node.steps, worker.steps
 

@@ -15,6 +15,10 @@ from tests.simulation.journals import Entry, Journals, Run, found
 from tests.simulation.wish import Wish
 from tests.simulation.world import EPOCH
 
+DECISIONS = frozenset({
+    "TaskScheduled", "TasksScheduled", "TimerSet", "ChildStarted", "ChildCancelRequested", "CommandSent", "AttributesSet",
+    "CommandCompleted", "CommandFailed", "RunContinued", "RunCompleted", "RunFailed", "RunCancelled",
+})  # fmt: skip
 SOON = 10.0  # virtual seconds after the healing until what is due has happened
 
 
@@ -49,6 +53,7 @@ class FlowVerdict:
                 self._deadline(name, life)
                 for run in life:
                     _holds(name, run)
+                    _paused(name, run)
                     if not self._excused:
                         self._sagas(name, run)
             self._attributes(name, lives[-1])
@@ -156,6 +161,16 @@ class FlowVerdict:
         assert resolved == (by == wish.command_id), f"{what}: settled by {by}"
         assert resolved or heard == value, f"{what}: settled as {value}"
 
+    def _correct(self, told: Told) -> None:
+        wish, what = told.wish, _what(told)
+        type = "Paused" if wish.kind == "pause" else "Unpaused"
+        done = found(self._journals.entries[f"Flow/{wish.id}"], type, id=wish.command_id)
+        assert len(done) <= 1, f"{what}: {done}"
+        if told.refused:
+            assert (told.refused, done) == ("AlreadyFinished", []), f"{what}: {done}"
+        else:
+            assert told.answer == bool(done), f"{what}: {done}"
+
     def _listen(self, told: Told) -> None:
         """A handler that waits is carried over from run to run, and answered once by the last one."""
         name, what = f"Flow/{told.wish.id}", _what(told)
@@ -195,6 +210,8 @@ _RULES = {
     "cancel": FlowVerdict._cancel,
     "terminate": FlowVerdict._terminate,
     "resolve": FlowVerdict._resolve,
+    "pause": FlowVerdict._correct,
+    "resume": FlowVerdict._correct,
     "listen": FlowVerdict._listen,
     "later": FlowVerdict._later,
 }
@@ -229,6 +246,15 @@ def _holds(name: str, run: Run) -> None:
         assert len(given) == 1, f"{name}: {what} was taken, and given back {len(given)} times"
         if run.end.type == "RunCancelled":
             assert found(run.entries, "TaskCompleted", task=back[what]), f"{name}: {what} was not given back"
+
+
+def _paused(name: str, run: Run) -> None:
+    """While it is held its code does nothing."""
+    held = False
+    for entry in run.entries:
+        if entry.type in {"Paused", "Unpaused"}:
+            held = entry.type == "Paused"
+        assert not held or entry.type not in DECISIONS, f"{name} is paused, and goes on: {entry}"
 
 
 def check_results(deeds: list[Deed], results: list[Any]) -> None:

@@ -51,6 +51,8 @@ class Wishes:
             match feature:
                 case "cancel":
                     wishes += [self._wish("cancel", flow) for flow in flows if chance.random() < 0.6]
+                case "paused":
+                    wishes += [self._wish("pause", flow, seconds=chance.choice([0.01, 0.5, 3.0])) for flow in flows]
                 case "terminate":
                     for flow in flows:
                         if chance.random() < 0.4:
