@@ -102,6 +102,10 @@ class Execution(Correcting):
         unchecked = self.parked or self.ledger.paused is not None
         return self._take(CommandReceived(id, name, input, unchecked, caller, told), at)
 
+    def cancelled_command(self, id: str, name: str, input: Raw, at: float) -> Turn:
+        """Take a command that was cancelled before it was due: without its handler, it fails with `CommandCancelled`."""
+        return self._take(CommandReceived(id, name, input, cancelled=True), at)
+
     def cancel(self, id: str, reason: str, at: float) -> Turn:
         """Ask the code for its end, as `asyncio.Task.cancel` does.
 

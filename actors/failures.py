@@ -57,6 +57,11 @@ _CHILD_ENDS: dict[str | None, type[ChildFailed]] = {
 }  # fmt: skip
 
 
+def command_cancelled() -> ErrorInfo:
+    """Describe what became of a delayed command that somebody cancelled."""
+    return ErrorInfo("CommandCancelled", "the command was cancelled before it was due")
+
+
 def cancelled(reason: str) -> ErrorInfo:
     """Describe the end of a run that was cancelled."""
     return ErrorInfo("RunCancelled", f"the run was cancelled: {reason or 'no reason was given'}")

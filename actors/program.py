@@ -17,7 +17,7 @@ from actors.callbacks import DurableTimer
 from actors.continuation import ContinueAsNew
 from actors.definition import WorkflowType
 from actors.errors import Bug, Failure, InvalidInput, NotDurable
-from actors.failures import cancelled, describe, error_info
+from actors.failures import cancelled, command_cancelled, describe, error_info
 from actors.journal import (
     CancelRequested,
     ChildCompleted,
@@ -191,7 +191,9 @@ class Program(Requests):
             handler.cancel()
 
     def _command_received(self, fact: CommandReceived) -> None:
-        if self._closing and self._cancel is not None:
+        if fact.cancelled:
+            self._decisions.append(CommandFailed(fact.id, command_cancelled()))
+        elif self._closing and self._cancel is not None:
             self._decisions.append(CommandFailed(fact.id, cancelled(self._cancel.reason)))
         else:
             self._handlers[fact.id] = self.loop.begin(self._handle(fact))

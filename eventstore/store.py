@@ -156,6 +156,10 @@ class EventStore(Protocol):
         """Give outbox messages that were never known to be published, then those due again up to a time."""
         ...
 
+    async def outbox_named(self, partition: int, prefix: str, *, limit: int) -> list[OutboxMessage]:
+        """Give outbox messages whose ids begin with a prefix of ASCII, or of text that ends with ASCII; by id."""
+        ...
+
     async def outbox_holds(self, partition: int, ids: Sequence[str]) -> set[str]:
         """Say which of these outbox messages are still there."""
         ...

@@ -117,6 +117,12 @@ class Cancel(Addressed, tag="cancel"):
     reason: str = ""
 
 
+class CancelCommand(Addressed, tag="cancel_command"):
+    """Cancel a command that was accepted for later, by its id, unless it has been handled."""
+
+    command_id: str
+
+
 class Terminate(Addressed, tag="terminate"):
     """End a workflow's run at once, without its code; with `tree` its children and theirs, too."""
 
@@ -224,6 +230,7 @@ Inbound = (
     | Ask
     | AwaitResult
     | Cancel
+    | CancelCommand
     | Terminate
     | Resolve
     | Pause
@@ -312,7 +319,7 @@ def decode_inbound(body: bytes) -> Inbound:
                 message.error.details_value()
         case Fork():
             list(map(decode_any, message.changes.values()))
-        case AwaitResult() | Cancel() | Terminate() | Pause() | Resume() | Delete() | TaskWanted():
+        case AwaitResult() | Cancel() | CancelCommand() | Terminate() | Pause() | Resume() | Delete() | TaskWanted():
             pass
     return message
 

@@ -11,7 +11,8 @@ from actors.journal.event import ErrorInfo, Fact, JournalEvent
 class CommandReceived(Fact):
     """A command was accepted; unchecked, if there was no code to say what it should be.
 
-    From `caller`, if another instance gave it, which awaits no answer when it `told` it.
+    From `caller`, if another instance gave it, which awaits no answer when it `told` it. `cancelled`: it was accepted for later,
+    and cancelled before it was due. It is recorded so that it counts as handled; its handler never runs.
     """
 
     id: str
@@ -20,9 +21,10 @@ class CommandReceived(Fact):
     unchecked: bool = False
     caller: Caller | None = None
     told: bool = False
+    cancelled: bool = False
 
     def title(self) -> str:
-        return f"CommandReceived({self.name})"
+        return f"CommandReceived({self.name}{', cancelled' * self.cancelled})"
 
 
 class CommandBegan(Fact):

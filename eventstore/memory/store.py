@@ -193,6 +193,12 @@ class MemoryStore:
         kept = self.log.partitions[partition].timers
         return kept[: min(bisect_right(kept, until, key=lambda timer: timer.due_at), max(limit, 0))]
 
+    async def outbox_named(self, partition: int, prefix: str, *, limit: int) -> list[OutboxMessage]:
+        """Give messages by the beginning of their ids; see `EventStore.outbox_named`."""
+        kept = self.log.partitions[partition].outbox
+        ids = sorted(id for id in kept if id.startswith(prefix))
+        return [replace(kept[id]) for id in ids[: max(limit, 0)]]
+
     async def outbox_holds(self, partition: int, ids: Sequence[str]) -> set[str]:
         """Say which messages are there; see `EventStore.outbox_holds`."""
         return set(ids) & self.log.partitions[partition].outbox.keys()

@@ -208,6 +208,12 @@ class PostgresStore:
         """Give timers due; see `EventStore.timers`."""
         return [TimerKey(*row) for row in await self._fetch(sql.TIMERS, partition, until, max(limit, 0))]
 
+    async def outbox_named(self, partition: int, prefix: str, *, limit: int) -> list[OutboxMessage]:
+        """Give messages by the beginning of their ids; see `EventStore.outbox_named`."""
+        below = prefix[:-1] + chr(ord(prefix[-1]) + 1)  # ids are compared by their bytes
+        rows = await self._fetch(sql.OUTBOX_NAMED, partition, prefix, below, max(limit, 0))
+        return [OutboxMessage(*row) for row in rows]
+
     async def outbox_holds(self, partition: int, ids: Sequence[str]) -> set[str]:
         """Say which messages are there; see `EventStore.outbox_holds`."""
         return {row[0] for row in await self._fetch(sql.OUTBOX_HOLDS, partition, list(ids))}

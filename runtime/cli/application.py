@@ -19,6 +19,7 @@ def build() -> typer.Typer:
     from runtime.cli import (
         bench,
         correcting,
+        delayed,
         demo,
         dev,
         doctor,
@@ -42,7 +43,7 @@ def build() -> typer.Typer:
     panels = {
         "Try it": (demo, bench),
         "Run it": (dev, processes, migrating, doctor),
-        "Talk to an instance": (instances, promises),
+        "Talk to an instance": (instances, delayed, promises),
         "Put an instance right": (correcting,),
         "Look at what is there": (listing, showing, history, follow, exporting),
         "Debug by replay": (replaying, forking),

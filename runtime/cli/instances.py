@@ -137,15 +137,14 @@ def send(
     if sum((no_wait, accepted, start is not None, later is not None)) > 1:
         raise WrongInput("--no-wait, --accepted, --start, and --after or --at exclude each other")
 
-    async def publish(client: Client) -> None:
-        await client.send(type_, id_, command, input=arguments, command_id=command_id)
+    async def publish(client: Client) -> str:
+        return await client.send(type_, id_, command, input=arguments, command_id=command_id)
 
-    async def submit(client: Client) -> None:
+    async def submit(client: Client) -> str:
+        what: Any = {"input": arguments, "command_id": command_id, "timeout": timeout}
         if later is not None:
-            what: Any = {"input": arguments, "command_id": command_id, "timeout": timeout}
-            await client.call_later(type_, id_, command, **later, **what)
-            return
-        await client.submit(type_, id_, command, input=arguments, command_id=command_id, timeout=timeout)
+            return await client.call_later(type_, id_, command, **later, **what)
+        return await client.submit(type_, id_, command, **what)
 
     async def call(client: Client) -> Any:
         what: Any = {"input": arguments, "command_id": command_id, "timeout": timeout}
@@ -154,9 +153,11 @@ def send(
         return await client.call(type_, id_, command, **what)
 
     if no_wait or accepted or later is not None:
-        with_client(servers, publish if no_wait else submit)
-        if not json:
-            console().print(f"sent {command} to {target}" if no_wait else f"{target} accepted {command}")
+        sent: str = with_client(servers, publish if no_wait else submit)
+        if json:
+            print_json({"stream": target, "command": command, "command_id": sent})
+        else:
+            console().print(f"sent {command} to {target}" if no_wait else f"{target} accepted {command} as {sent}")
     else:
         _print_value(with_client(servers, call), json=json, silent=f"{target} took {command}")
 

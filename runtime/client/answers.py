@@ -38,6 +38,12 @@ class Corrected(msgspec.Struct):
     corrected: bool
 
 
+class CommandCancelled(msgspec.Struct):
+    """What answers a request that a delayed command be cancelled."""
+
+    cancelled: bool
+
+
 class Resolution(msgspec.Struct):
     """What answers who settles a promise: whether that did it, else what did before: `result`, or `error`."""
 
@@ -50,6 +56,7 @@ decode_resolution: Callable[[Raw], Resolution] = decoder(Resolution)
 decode_requested: Callable[[Raw], Requested] = decoder(Requested)
 decode_terminated: Callable[[Raw], Terminated] = decoder(Terminated)
 decode_corrected: Callable[[Raw], Corrected] = decoder(Corrected)
+decode_command_cancelled: Callable[[Raw], CommandCancelled] = decoder(CommandCancelled)
 decode_created: Callable[[Raw], Created] = decoder(Created)
 
 

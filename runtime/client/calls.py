@@ -21,6 +21,7 @@ from runtime.messages import (
     Ask,
     AwaitResult,
     Cancel,
+    CancelCommand,
     Delete,
     Fork,
     Inbound,
@@ -157,6 +158,10 @@ class Calls:
         return Terminate(
             type=_checked(type, id), id=id, command_id=command_id or self._new_id(), reason=reason, tree=tree
         )
+
+    def cancel_command(self, type: Address, id: str, command_id: str) -> CancelCommand:
+        """Make the request that a delayed command be cancelled."""
+        return CancelCommand(type=_checked(type, id), id=id, command_id=command_id)
 
     def resolve(
         self, type: Address, id: str, promise: str, result: Any, error: ErrorInfo | None, command_id: str | None

@@ -14,6 +14,7 @@ from runtime.client.calls import Calls
 from runtime.client.command_ids import command_ids
 from runtime.client.commands import Commands
 from runtime.client.corrections import Corrections
+from runtime.client.delayed import Delayed
 from runtime.client.instances import Instances
 from runtime.client.listing import Listing
 from runtime.client.promises import Promises
@@ -31,7 +32,7 @@ class Client(Instances, Commands, Queries, Promises, Listing):
     first answer. Without one a fresh one is made.
 
     What people ask for every day are its own methods, by subject: `instances`, `commands`, `queries`, `promises` and
-    `listing` are the files. What is rarer is an object of its own in an attribute: `corrections`, `schedules`.
+    `listing` are the files. What is rarer is an object of its own in an attribute: `corrections`, `delayed`, `schedules`.
 
     Args:
         transport: the broker, not opened yet.
@@ -53,6 +54,7 @@ class Client(Instances, Commands, Queries, Promises, Listing):
         self._transport = transport
         self.corrections = Corrections(self._calls, self._asker, store)
         self.schedules = Schedules(self, self._calls)
+        self.delayed = Delayed(self._calls, self._asker, store)
 
     async def __aenter__(self) -> Self:
         await self.open()

@@ -47,7 +47,7 @@ from runtime.hosting.forgetting import mark_id as mark_id_of_deletion
 from runtime.hosting.former_runs import asked_marks, request_id, start_id
 from runtime.hosting.ground import answers
 from runtime.hosting.handling import HandlingBehaviour, done_key
-from runtime.hosting.item import Expire, Item, LocalDone, Step, TimerDue, Wake
+from runtime.hosting.item import CancelDelayed, Content, Expire, Item, LocalDone, Step, TimerDue, Wake
 from runtime.hosting.parked import ParkedActor, is_workflow
 from runtime.hosting.workflow import WorkflowBehaviour
 from runtime.messages import Cancel, Delete, Reply, Resolve, Send, Start, Status, Terminate
@@ -141,25 +141,11 @@ class Activation:
     def load_request(self) -> LoadRequest:
         """Say what to read: the stream, and which of the waiting commands were handled before."""
         ids: list[str] = []
+        waits = isinstance(self.behaviour, HandlingBehaviour)
         for item in self.mailbox:
-            if isinstance(item.content, Delete):
-                ids.append(mark_id_of_deletion(item.content))
-            if isinstance(content := item.content, Send):
-                item.looked = True
-                ids.append(content.command_id)
-                if isinstance(self.behaviour, HandlingBehaviour):
-                    ids.append(done_key(content.command_id))
-                    item.looked = True
-                if content.due_at is not None:
-                    ids.append(mark_id(content.command_id))
-                if content.caller is not None and content.after is not None:
-                    ids.append(Caller(content.caller.stream, content.after).key)
-            elif isinstance(content, Start) and content.command_id is not None:
-                item.looked = True
-                ids.append(start_id(content.command_id))
-            elif isinstance(content, Cancel | Terminate | Resolve):
-                item.looked = True
-                ids.append(request_id(content))
+            asked = _marks_of(item.content, waits=waits)
+            item.looked = item.looked or bool(asked)
+            ids += asked
         if isinstance(self.kind, WorkflowType):
             ids = asked_marks(ids)
         # Whether an actor can be folded is judged by its events alone.
@@ -391,3 +377,24 @@ class Activation:
             return WorkflowBehaviour(self.host.ground, self.kind, self.stream)
         behaviour = HandlingBehaviour if self.kind.is_async else EntityBehaviour
         return behaviour(self.host.ground, self.kind, self.stream)
+
+
+def _marks_of(content: Content, *, waits: bool) -> list[str]:
+    """Give the ids of the inbox marks that tell whether this came before; `waits`: to an actor whose commands may wait."""
+    match content:
+        case Send(command_id=id, caller=caller):
+            ids = [id, done_key(id)] if waits else [id]
+            if content.due_at is not None:
+                ids.append(mark_id(id))
+            if caller is not None and content.after is not None:
+                ids.append(Caller(caller.stream, content.after).key)
+            return ids
+        case Start(command_id=str(id)):
+            return [start_id(id)]
+        case Delete():
+            return [mark_id_of_deletion(content)]
+        case Cancel() | Terminate() | Resolve():
+            return [request_id(content)]
+        case CancelDelayed(command_id=id):
+            return [id]
+    return []

@@ -37,10 +37,13 @@ def command(instance: WorkflowInstance, item: Item, message: Send) -> Step:
     """Take a command, now or for later."""
     if message.due_at is None or message.caller is not None:
         return command_now(instance, item, message)
-    if is_early(message, instance.ground) and message.command_id not in instance.execution.ledger.commands:
+    known = message.command_id in instance.execution.ledger.commands or message.command_id in instance.marks
+    if is_early(message, instance.ground) and not known:
         if (refused := _objection_for_later(instance, message)) is not None:
             return refusal(item, refused)
         return keep(item, message, instance.marks, instance.ground, instance.version)
+    if message.scheduled and isinstance(message.start, Raw) and not (known or item.looked):
+        return Step(look=True)  # perhaps it was cancelled before there was an instance whose journal could tell
     step = command_now(instance, item, message)
     if not message.scheduled:
         return step
@@ -53,7 +56,7 @@ def command_now(instance: WorkflowInstance, item: Item, message: Send) -> Step:
     ledger = instance.execution.ledger
     if ledger.start is None:
         start, mark = message.start, instance.former_runs.inbox.get(message.command_id)
-        if mark is not None:  # of an instance that was deleted
+        if mark is not None:  # of an instance that was deleted, or it was cancelled
             return _handled_before(instance, item, message, mark)
         if instance.has_past and not item.looked:
             return Step(look=True)
@@ -111,7 +114,7 @@ def _repeated(instance: WorkflowInstance, item: Item, message: Send, taken: Take
     received = taken.received
     if received.name != message.name or canonical(received.input) != canonical(message.input):
         return refusal(item, conflict(f"command id {message.command_id} was used for other input"))
-    if message.reply_when is ReplyWhen.ACCEPTED:
+    if message.reply_when is ReplyWhen.ACCEPTED and not received.cancelled:
         return Step(replies=answers(item, ACCEPTED))
     if taken.outcome is not None:
         return Step(replies=answers(item, reply_for(taken.outcome)))

@@ -38,9 +38,14 @@ def mark_id(command_id: str) -> str:
     return _MARK + command_id
 
 
-def row_id(message: Send) -> str:
+def row_id(stream: str, command_id: str) -> str:
     """Name a delayed command's row."""
-    return f"{_ROW}{message.stream}@{hashlib.blake2b(message.command_id.encode(), digest_size=16).hexdigest()}"
+    return f"{rows_under(stream)}{hashlib.blake2b(command_id.encode(), digest_size=16).hexdigest()}"
+
+
+def rows_under(stream: str) -> str:
+    """Give what the names of all delayed commands of an actor begin with; of an empty name: of all actors."""
+    return f"{_ROW}{stream}@" if stream else _ROW
 
 
 def rows_of(body: bytes) -> list[str]:
@@ -49,7 +54,7 @@ def rows_of(body: bytes) -> list[str]:
         content = decode_inbound(body)
     except InvalidInput:
         return []
-    return [row_id(content)] if isinstance(content, Send) and content.scheduled else []
+    return [row_id(content.stream, content.command_id)] if isinstance(content, Send) and content.scheduled else []
 
 
 def is_early(message: Send, ground: Ground) -> bool:
@@ -79,7 +84,7 @@ def keep(item: Item, message: Send, known: dict[str, InboxMark], ground: Ground,
     mark = InboxMark(id, digest, reply)
     later = replace(message, scheduled=True, sent_at=due_at, reply_when=ReplyWhen.COMPLETED)
     row = OutboxMessage(
-        row_id(message),
+        row_id(message.stream, message.command_id),
         Destination.COMMANDS,
         str(ground.partition),
         encode_message(later),
@@ -106,5 +111,5 @@ def settle(message: Send, step: Step, ground: Ground, version: int, *, broken: b
         return Step()
     if step.commit is None:
         step.commit = Commit(ground.partition, ground.epoch, message.stream, version)
-    step.commit.outbox_remove.append(row_id(message))
+    step.commit.outbox_remove.append(row_id(message.stream, message.command_id))
     return step

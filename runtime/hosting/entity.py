@@ -20,10 +20,11 @@ from actors.turn import LocalCall, Turn
 from eventstore import Commit, InboxMark, LoadedStream, NewEvent
 from eventstore import Execution as ExecutionRow
 from runtime.hosting.calls import answer_message, command_message, denial, outcome_of, wanted_before
-from runtime.hosting.delayed import is_early, keep, settle
+from runtime.hosting.cancelled_commands import CANCELLED, answered, cancelled_mark, unknown
+from runtime.hosting.delayed import is_early, keep, row_id, settle
 from runtime.hosting.ground import Ground, answers, fingerprint, refusal, storable
-from runtime.hosting.item import Expire, Item, LocalDone, Step, TimerDue, Wake
-from runtime.hosting.replies import no_run, repeated, reply_for
+from runtime.hosting.item import CancelDelayed, Expire, Item, LocalDone, Step, TimerDue, Wake
+from runtime.hosting.replies import is_cancelled_command, no_run, repeated, reply_for
 from runtime.hosting.snapshots import ActorSnapshots
 from runtime.messages import (
     Ask,
@@ -158,6 +159,8 @@ class EntityBehaviour:
                 return self._command(item, content) if caller is None else self._call(item, content, caller)
             case Ask():
                 return self._ask(item, content)
+            case CancelDelayed():
+                return self._cancel(item, content)
             case Start() | AwaitResult() | Cancel() | Terminate() | Resolve():
                 note = ErrorInfo(
                     "InvalidInput",
@@ -179,6 +182,20 @@ class EntityBehaviour:
                 return Step()
             case _:
                 assert_never(content)
+
+    def _cancel(self, item: Item, request: CancelDelayed) -> Step:
+        """Cancel a delayed command, or say what has become of it."""
+        if (mark := self._inbox.get(request.command_id)) is not None:
+            return answered(item, cancelled=is_cancelled_command(mark.reply))
+        if (command := request.command) is None:
+            return unknown(item, request)
+        if self._trouble is not None:
+            return refusal(item, Reply(Status.STUCK, error=self._trouble))
+        mark, row = cancelled_mark(command), row_id(self.stream, command.command_id)
+        self._remember(mark)
+        ground = self._ground
+        commit = Commit(ground.partition, ground.epoch, self.stream, self.version, inbox=[mark], outbox_remove=[row])
+        return Step(commit, answers(item, CANCELLED))
 
     def local_calls(self) -> list[LocalCall]:
         """Actors run none."""

@@ -20,6 +20,7 @@ from actors.names import split_stream, stream_name
 from eventstore import Commit, Redelivery, StaleEpoch, TimerKey
 from runtime.clock import monotonic
 from runtime.hosting.activation import Activation, TurnUnit
+from runtime.hosting.cancelled_commands import CancelledCommands
 from runtime.hosting.forks import Forks
 from runtime.hosting.ground import Ground
 from runtime.hosting.ids import check_ids
@@ -36,7 +37,7 @@ from runtime.hosting.stuck import StuckInstances
 from runtime.hosting.timers import WINDOW, Timers
 from runtime.hosting.unhandled import Unhandled
 from runtime.hosting.wanted import WantedTasks
-from runtime.messages import CommandOutcome, Fork, Inbound, TaskWanted, decode_inbound
+from runtime.messages import CancelCommand, CommandOutcome, Fork, Inbound, TaskWanted, decode_inbound
 from runtime.routing import partition_of
 from runtime.transport.port import Delivery, Subscription
 
@@ -66,6 +67,7 @@ class PartitionHost:
         self.unhandled = Unhandled(services, ground, self._commits, self.quarantine, self.outbox.publish)
         self._outlet = Outlet(services, ground, self.outbox, self.timers, self._local, self.stuck)
         self._forks = Forks(services, ground, self._commits, self.quarantine, self._forked)
+        self._cancelled = CancelledCommands(services, ground, self.receive)
         self._marking = False
         self.dropped = False
         self.sweep_soon = False  # before it is time: something is in doubt, or the last sweep did not see everything
@@ -97,6 +99,8 @@ class PartitionHost:
                 handled.set()
         elif isinstance(content, Fork):
             self._forks.take(content, delivery, subscription, handled)
+        elif isinstance(content, CancelCommand):
+            self._cancelled.take(content, delivery, subscription, handled)
         elif isinstance(content, CommandOutcome) and content.told:
             self._receipt(content, delivery, subscription, handled)
         else:
@@ -280,6 +284,7 @@ class PartitionHost:
         self.dropped = True
         self._local.cancel_all()
         self._forks.drop()
+        self._cancelled.drop()
         for activation in list(self._active.values()):
             activation.drop()
         self._active.clear()

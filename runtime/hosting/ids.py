@@ -6,6 +6,7 @@ from actors import InvalidInput
 from runtime.hosting.children import check_caller
 from runtime.messages import (
     Cancel,
+    CancelCommand,
     ChildOutcome,
     CommandOutcome,
     Correct,
@@ -29,7 +30,7 @@ def check_ids(content: Inbound) -> None:
         return  # what a stream's name is made into may be longer than what people choose
     if isinstance(content, TaskOutcome | ChildOutcome | CommandOutcome):
         return
-    if isinstance(content, Send | Start | Cancel | Terminate | Resolve | Correct | Delete | Fork):
+    if isinstance(content, Send | Start | Cancel | CancelCommand | Terminate | Resolve | Correct | Delete | Fork):
         _check_id("command_id", content.command_id)
     _check_id("correlation_id", content.correlation_id)
 

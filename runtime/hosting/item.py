@@ -44,6 +44,13 @@ class LocalDone(Addressed, tag=False):
     error: ErrorInfo | None = None
 
 
+class CancelDelayed(Addressed, tag=False):
+    """Somebody wants a delayed command to be cancelled; `command` is what its row says, None if there is none."""
+
+    command_id: str
+    command: Send | None = None
+
+
 class Expire(Addressed, tag=False):
     """The instance ended longer ago than its type is kept."""
 
@@ -58,6 +65,7 @@ Content = (
     | Ask
     | AwaitResult
     | Cancel
+    | CancelDelayed
     | Terminate
     | Resolve
     | Correction

@@ -22,7 +22,7 @@ from eventstore import Commit, InboxMark, LoadedStream
 from eventstore import Execution as ExecutionRow
 from runtime.hosting.calls import denial
 from runtime.hosting.ground import Ground, refusal, storable
-from runtime.hosting.item import Expire, Item, LocalDone, Step, TimerDue, Wake
+from runtime.hosting.item import CancelDelayed, Expire, Item, LocalDone, Step, TimerDue, Wake
 from runtime.messages import (
     Ask,
     AwaitResult,
@@ -107,7 +107,17 @@ class ParkedActor:
                 return self._call(content, caller)
             case Send(scheduled=True):
                 return Step()  # its row says it again
-            case Start() | Send() | Ask() | AwaitResult() | Cancel() | Terminate() | Resolve() | Correct():
+            case (
+                Start()
+                | Send()
+                | Ask()
+                | AwaitResult()
+                | Cancel()
+                | CancelDelayed()
+                | Terminate()
+                | Resolve()
+                | Correct()
+            ):
                 return refusal(item, self._reply())
             case (
                 TaskOutcome()

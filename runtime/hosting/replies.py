@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from msgspec import Raw
 
+from actors.failures import command_cancelled
 from actors.journal import ErrorInfo
 from actors.turn import Outcome
 from runtime.messages import Reply, ReplyWhen, Send, Status, decode_reply
 
 NULL = Raw(b"null")
+COMMAND_CANCELLED = command_cancelled()
 ACCEPTED = Reply(Status.OK, Raw(b'{"accepted":true}'))
 CREATED = Reply(Status.OK, Raw(b'{"created":true}'))
 THERE = Reply(Status.OK, Raw(b'{"created":false}'))  # it was there already
@@ -64,9 +66,19 @@ def not_judged(stream: str, error: ErrorInfo) -> Reply:
 
 def repeated(message: Send, first: bytes) -> Reply | bytes:
     """Give what a command's repetition hears: the first reply, or that it was accepted, if that is all it asks."""
-    if message.reply_when is ReplyWhen.COMPLETED or decode_reply(first).status is Status.QUARANTINED:
+    if message.reply_when is ReplyWhen.COMPLETED or _was_given_up(first):
         return first
     return ACCEPTED
+
+
+def is_cancelled_command(reply: bytes) -> bool:
+    """Say whether a command's reply tells that it was cancelled before it was due; an empty one tells nothing yet."""
+    return bool(reply) and decode_reply(reply).error == COMMAND_CANCELLED
+
+
+def _was_given_up(reply: bytes) -> bool:
+    first = decode_reply(reply)
+    return first.status is Status.QUARANTINED or first.error == COMMAND_CANCELLED
 
 
 def ended_at_once(stream: str) -> Reply:

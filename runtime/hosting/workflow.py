@@ -15,13 +15,14 @@ from actors.failures import error_info
 from actors.journal import encode_event
 from actors.turn import Turn
 from eventstore import Commit, LoadedStream, NewEvent, RecordedEvent
+from runtime.hosting.cancelled_commands import cancel_in_workflow
 from runtime.hosting.commanding import command
 from runtime.hosting.correcting import correct
 from runtime.hosting.endings import request_end
 from runtime.hosting.former_runs import request_id
 from runtime.hosting.ground import answers, refusal
 from runtime.hosting.instance import WorkflowInstance
-from runtime.hosting.item import Expire, Item, LocalDone, Step, TimerDue, Wake
+from runtime.hosting.item import CancelDelayed, Expire, Item, LocalDone, Step, TimerDue, Wake
 from runtime.hosting.promises import settle
 from runtime.hosting.starting import start
 from runtime.messages import (
@@ -115,6 +116,8 @@ class WorkflowBehaviour(WorkflowInstance):
                 return self.hear(content)
             case Delete() | Expire() | Wake():  # the activation's own business
                 return Step()
+            case CancelDelayed():
+                return cancel_in_workflow(self, item, content)
             case _:
                 return self._asked(item, content)
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from runtime import AlreadyFinished, CommandInvalid, Conflict, NotFound
+from runtime import AlreadyFinished, CommandFailed, CommandInvalid, Conflict, NotFound
 from tests.behaviours.conftest import Play
 from tests.behaviours.place import Place
 from tests.behaviours.shop import APP, JUDGED, Order, Stock
@@ -52,6 +52,96 @@ def test_a_delayed_command_survives_the_death_of_every_node(play: Play) -> None:
         await place.node()
         await place.until(lambda: place.has("Stock/tea", "Added"))
         assert await client.call(Stock, "tea", "add", 5, command_id="x") == 5
+
+    play(story, APP)
+
+
+def test_a_cancelled_delayed_command_is_never_handled(play: Play) -> None:
+    """Its row is gone, and every repetition of it hears so: delayed or not, before its time and after, from the next node, too."""
+
+    async def story(place: Place) -> None:
+        first = await place.node()
+        client = await place.client()
+        await client.start(Order, "1")
+        at = place.now() + timedelta(seconds=1)
+        await client.call_later(Stock, "tea", "add", 5, at=at, command_id="x")
+        await client.call_later(Order, "1", "add", "tea", at=at, command_id="x")
+        for _ in range(3):
+            assert await client.delayed.cancel(Stock, "tea", "x") is True
+            assert await client.delayed.cancel(Order, "1", "x") is True
+        assert await place.waiting() == 0
+        for _ in range(2):
+            for again in (
+                client.call_later(Stock, "tea", "add", 5, at=at, command_id="x", timeout=40),
+                client.call_later(Order, "1", "add", "tea", at=at, command_id="x", timeout=40),
+                client.call(Stock, "tea", "add", 5, command_id="x", timeout=40),
+                client.call(Order, "1", "add", "tea", command_id="x", timeout=40),
+                client.submit(Order, "1", "add", "tea", command_id="x", timeout=40),
+            ):
+                with pytest.raises(CommandFailed) as heard:
+                    await again
+                assert heard.value.type == "CommandCancelled"
+            await place.until(lambda: place.now() > at)
+            if first is not None:
+                await place.kill(first)
+                first = await place.node()
+        assert await client.delayed.cancel(Stock, "tea", "x", timeout=40) is True
+        assert await client.delayed.cancel(Order, "1", "x", timeout=40) is True
+        assert await client.query(Stock, "tea", "units", timeout=40) == 0
+        assert await client.query(Order, "1", "content", timeout=40) == []
+        assert await place.types("Order/1") == ["RunStarted", "CommandReceived", "CommandFailed"]
+        assert await place.types("Stock/tea") == []
+
+    play(story, APP)
+
+
+def test_cancelling_says_whether_it_was_handled_before_or_never_known(play: Play) -> None:
+    """And changes nothing then."""
+
+    async def story(place: Place) -> None:
+        await place.node()
+        client = await place.client()
+        await client.start(Order, "1")
+        await client.call_later(Stock, "tea", "add", 5, after=0.1, command_id="x")
+        await client.call_later(Order, "1", "add", "tea", after=0.1, command_id="x")
+        await place.until(lambda: place.has("Stock/tea", "Added"))
+        await place.until(lambda: place.has("Order/1", "CommandCompleted"))
+        for type, id in ((Stock, "tea"), (Order, "1")):
+            assert await client.delayed.cancel(type, id, "x") is False
+            with pytest.raises(NotFound, match="no delayed command y"):
+                await client.delayed.cancel(type, id, "y")
+        with pytest.raises(NotFound):
+            await client.delayed.cancel(Order, "none", "x")
+        assert await client.call(Stock, "tea", "add", 5, command_id="x") == 5
+
+    play(story, APP)
+
+
+def test_delayed_commands_are_listed_the_soonest_first(play: Play) -> None:
+    """All of them, a type's, or an instance's, until they are handled or cancelled."""
+
+    async def story(place: Place) -> None:
+        await place.node()
+        client = await place.client()
+        await client.start(Order, "1")
+        for id, days in (("tea", 3), ("tea@home", 2), ("rum", 1)):
+            await client.call_later(Stock, id, "add", days, after=timedelta(days=days), command_id=f"add-{days}")
+        await client.call_later(Order, "1", "add", "tea", after=timedelta(days=9), command_id="last")
+        found = await client.delayed.list()
+        assert [(each.stream, each.command_id, each.command) for each in found] == [
+            ("Stock/rum", "add-1", "add"),
+            ("Stock/tea@home", "add-2", "add"),
+            ("Stock/tea", "add-3", "add"),
+            ("Order/1", "last", "add"),
+        ]
+        assert found[0].input == {"units": 1}
+        assert timedelta(hours=23) < found[0].due_at - place.now() <= timedelta(days=1)
+        assert [each.id for each in await client.delayed.list(Stock)] == ["rum", "tea@home", "tea"]
+        assert [each.id for each in await client.delayed.list(Stock, "tea")] == ["tea"]
+        assert [each.id for each in await client.delayed.list(limit=1)] == ["rum"]
+        for each in found:
+            assert await client.delayed.cancel(each.type, each.id, each.command_id) is True
+        assert await client.delayed.list() == []
 
     play(story, APP)
 

@@ -17,6 +17,7 @@ from runtime.messages import (
     Ask,
     AwaitResult,
     Cancel,
+    CancelCommand,
     ChildOutcome,
     CommandOutcome,
     Correct,
@@ -189,7 +190,7 @@ def _may_wait(body: bytes) -> bool:
             return True
         case Resolve() | Correct() | TaskWanted():
             return True
-        case Delete():
+        case Delete() | CancelCommand():
             return False
         case Start():
             return message.caller is not None or message.reply_when is ReplyWhen.COMPLETED
@@ -224,6 +225,7 @@ def _left_a_trace(world: World, body: bytes) -> bool:
             | Ask()
             | AwaitResult()
             | Cancel()
+            | CancelCommand()
             | Terminate()
             | TaskWanted()
             | Resolve()

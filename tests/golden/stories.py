@@ -58,6 +58,15 @@ async def commands(world: World, client: Client) -> list[str]:
     return ["Handled/1"]
 
 
+async def cancelled_command(world: World, client: Client) -> list[str]:
+    await client.start("Handled", "2", input={"start": 90})
+    await client.call_later("Handled", "2", "add", n=100, after=60, command_id="later")
+    assert await client.delayed.cancel("Handled", "2", "later")
+    await client.call("Handled", "2", "add", n=10)
+    assert await client.result("Handled", "2") == 100
+    return ["Handled/2"]
+
+
 async def children(world: World, client: Client) -> list[str]:
     assert await client.execute("Parent", "1") == ["good", "Rejected", "ChildCancelled"]
     return ["Parent/1", "Child/1-good", "Child/1-bad", "Child/1-waits", "Child/1-left"]
@@ -229,7 +238,7 @@ async def begun_anew(world: World, client: Client) -> list[str]:
 STORIES: dict[str, Story] = {
     story.__name__: story
     for story in (
-        tasks, waits, commands, children, hurried_children, endings, deadlines, continued, mapped, restarted, patches, versions, stuck_and_parked, attributes, actors, promises, async_commands,
+        tasks, waits, commands, cancelled_command, children, hurried_children, endings, deadlines, continued, mapped, restarted, patches, versions, stuck_and_parked, attributes, actors, promises, async_commands,
         paused, scheduled, begun_anew,
     )
 }  # fmt: skip

@@ -92,6 +92,25 @@ async def test_what_is_read_is_the_readers_own(store: EventStore) -> None:
     assert await store.outbox(0, until=NOW, limit=9) == [message()]
 
 
+async def test_messages_are_found_by_the_beginning_of_their_ids(store: EventStore) -> None:
+    """By id, in this partition, whenever they are due; also where the beginning is not ASCII."""
+    names = ["@A/1@x", "@A/1@y", "@A/10@x", "@A/ä@x", "@B/1@x", "A/1@x", "@"]
+    await write(store, commit("A/1", outbox=[message(name, due_at=LATER) for name in names]))
+    await write(store, commit("A/2", partition=1, outbox=[message("@A/1@z")]))
+
+    async def found(prefix: str, limit: int = 9) -> list[str]:
+        return [each.id for each in await store.outbox_named(0, prefix, limit=limit)]
+
+    assert await found("@A/1@") == ["@A/1@x", "@A/1@y"]
+    assert await found("@A/1@x") == ["@A/1@x"]
+    assert await found("@A/ä@") == ["@A/ä@x"]
+    assert await found("@A/") == ["@A/10@x", "@A/1@x", "@A/1@y", "@A/ä@x"]
+    assert await found("@", 2) == ["@", "@A/10@x"]
+    assert await found("@C") == []
+    assert await found("@", 0) == []
+    assert (await store.outbox_named(1, "@", limit=9))[0] == message("@A/1@z")
+
+
 async def test_it_tells_which_messages_are_there(store: EventStore) -> None:
     """Of those that are asked for, in this partition, whenever they are due."""
     await write(store, commit("A/1", outbox=[message("a"), message("b", due_at=LATER), message("c")]))

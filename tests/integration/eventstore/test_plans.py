@@ -67,6 +67,7 @@ _STATEMENTS = {
             "TIMERS",
             "OUTBOX",
             "OUTBOX_HOLDS",
+            "OUTBOX_NAMED",
             "UNFINISHED",
             "EXECUTIONS",
             "EXECUTION",
