@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from tests.acceptance.docs.conftest import Shell
-from tests.acceptance.docs.pages import ROOT, python_file, shell_block
+from tests.acceptance.docs.pages import ROOT, blocks, python_file, shell_block
 from tests.acceptance.docs.test_readme import said_and_expected
 
 pytestmark = pytest.mark.timeout(180)
@@ -26,3 +26,10 @@ async def test_its_commands(shell: Shell, fresh_database: Callable[[], Awaitable
         command, expected = said_and_expected(line)
         assert expected in shell.run(command), command
     assert shell.stop() == [0, 0]
+    make, check = shell_block(PAGE, "sed ")
+    shell.run(make.partition("    #")[0])
+    command, expected = said_and_expected(check)
+    said = shell.run(command)
+    assert expected in said
+    (differs,) = [block.text for block in blocks(PAGE) if block.text.startswith("differs")]
+    assert differs in said

@@ -21,6 +21,8 @@ pytestmark = pytest.mark.timeout(120)
 
 
 READERS = ROOT / "runtime/readers/README.md"
+RUNNING = ROOT / "runtime/README.md"
+LOG = ROOT / "eventstore/README.md"
 
 
 async def test_a_projection(shell: Shell, fresh_database: Callable[[], Awaitable[str]]) -> None:
@@ -42,11 +44,19 @@ async def test_a_projection(shell: Shell, fresh_database: Callable[[], Awaitable
     shell.run("perdure send Stock/tea take --input '{\"units\": 3}'")
     await wait_until(lambda: stocked("tea", 7, 2), seconds=30)
     assert listed[2] in shell.run(listed[0])
+    (follow,) = shell_block(LOG, "perdure follow")
+    command, _, expected = follow.partition("  # ")
+    followed = shell.start(command)
+    await wait_until(lambda: "Taken" in followed.read_text(), seconds=30)
+    assert expected.strip() in followed.read_text()
+    for line in shell_block(RUNNING, "perdure doctor"):
+        command, _, expected = line.partition("  # ")
+        assert expected.strip() in shell.run(command), line
     await connection.execute("UPDATE stocked SET units = -1")
     assert rebuild[2] in shell.run(rebuild[0])
     await wait_until(lambda: stocked("tea", 7, 2), seconds=30)
     await connection.close()
-    assert shell.stop() == [0, 0]
+    assert shell.stop() == [0, 0, 0]
 
 
 async def test_a_subscription(shell: Shell, fresh_database: Callable[[], Awaitable[str]]) -> None:
@@ -58,7 +68,7 @@ async def test_a_subscription(shell: Shell, fresh_database: Callable[[], Awaitab
     await leases.claim("n1", range(4), timedelta(seconds=60))
     await write(store, commit("Stock/tea", partition=2), commit("Order/1", partition=2))
     shell.environment["PERDURE_DATABASE_URL"] = database
-    (shell.folder / "follow.py").write_text(python_file(ROOT / "eventstore/README.md", "follow.py"))
+    (shell.folder / "follow.py").write_text(python_file(LOG, "follow.py"))
     printed = shell.start("python follow.py")
     await wait_until(lambda: '{"2":2}' in printed.read_text(), seconds=30)
     await write(store, commit("Stock/tea", 1, partition=2))

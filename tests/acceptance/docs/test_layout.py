@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -48,6 +49,41 @@ def test_the_glossary_has_each_word_once_and_in_order() -> None:
     words = _ROW.findall((ROOT / "GLOSSARY.md").read_text().partition("## ")[0])[1:]
     words = [word.lower() for word in words if not word.startswith("---")]
     assert words == sorted(set(words))
+
+
+def test_the_table_of_settings_is_what_is_read() -> None:
+    """Each setting with its default."""
+    from runtime.settings import Settings, variable
+
+    page = (ROOT / "runtime/README.md").read_text()
+    rows = dict(re.findall(r"^\| `(PERDURE_\w+)` \| ([^|]*?) \|", page, re.MULTILINE))
+    assert set(rows) == {variable(name) for name in Settings.__struct_fields__}
+    for name, default in zip(
+        reversed(Settings.__struct_fields__), reversed(Settings.__struct_defaults__), strict=False
+    ):
+        if default not in (None, ""):
+            assert (
+                rows[variable(name)].strip("`").removesuffix(" s") == f"{default:g}"
+                if isinstance(default, float)
+                else default
+            )
+
+
+def test_the_table_of_messages_has_each_operation_and_field() -> None:
+    """But for those that only nodes and workers send."""
+    from runtime import messages
+
+    page = (ROOT / "MESSAGES.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \|([^|]*)\|", page, re.MULTILINE))
+    inside = {"caller", "asked_at", "stop", "told", "after", "scheduled"}
+    for kind in get_args(messages.Inbound):
+        name = kind.__struct_config__.tag
+        assert f"`{name}`" in page
+        if name in rows:
+            fields = set(kind.__struct_fields__) - {"type", "id", "correlation_id"} - inside
+            assert set(re.findall(r"`(\w+)`", rows[name])) - {"correlation_id"} == fields
+        assert not [field for field in inside & set(kind.__struct_fields__) if f"`{field}`" not in page]
+    assert {status.value for status in messages.Status} <= set(rows)
 
 
 def test_the_changelog_names_every_command() -> None:
