@@ -65,8 +65,9 @@ class HistoryItem(pytest.Item):
     def runtest(self) -> None:
         """Replay it."""
         from actors.testing import assert_replays
+        from runtime.schedules import include_schedules
 
-        assert_replays(_load(self.parent.app), self.path)
+        assert_replays(include_schedules(_load(self.parent.app)), self.path)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Show the first difference; of a mistake in the code the traceback, too."""

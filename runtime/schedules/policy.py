@@ -26,7 +26,7 @@ from runtime.schedules.state import Item
 from runtime.schedules.times import start_times, times_between
 
 MOST_AT_ONCE = 500  # started or let wait in one turn
-MOST_COUNTED = 10_000  # times that are skipped or missed in one go; who missed more hears of so many
+MOST_COUNTED = 2000  # times that are skipped or missed in one go; who missed more hears of so many
 _TICK = timedelta(microseconds=1)
 
 

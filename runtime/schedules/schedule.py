@@ -16,7 +16,7 @@ from actors.names import TYPE_NAME
 
 LEAST_EVERY = 0.1  # seconds
 MOST_EVERY = 100 * 366 * 86_400  # seconds
-MOST_LINES = 100  # of cron
+MOST_LINES = 20  # of cron
 MOST_LINE = 500  # characters
 LEAST_WINDOW = 10  # seconds: for as long another node may need to take over
 MOST_WINDOW = 10 * 366 * 86_400  # seconds

@@ -98,7 +98,7 @@ def test_jitter_follows_from_id_and_time_and_never_passes_the_next_time() -> Non
         ({"cron": "0 0 31 2 *"}, "'0 0 31 2 \\*' never fires"),
         ({"cron": ["0 0 * * *", "0 0 */5 2 MON#5"]}, "'0 0 \\*/5 2 MON#5' never fires"),
         ({"cron": "9" * 5000 + " * * * *"}, "longer than 500 characters"),
-        ({"cron": ["* * * * *"] * 101}, "at most 100"),
+        ({"cron": ["* * * * *"] * 21}, "at most 20"),
         ({"cron": "* * * * *", "time_zone": "Mars/Olympus"}, "no time zone is named 'Mars/Olympus'"),
         ({"cron": "* * * * *", "time_zone": "../../etc/passwd"}, "time zone"),
         ({"every": 60, "time_zone": ""}, "time zone"),
