@@ -5,7 +5,9 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+from tests.acceptance.docs.examples import imported
 from tests.acceptance.docs.pages import ROOT, python_file
+from tests.simulation.world import World, simulate
 from tests.unit.actors.stage import Stage
 
 PAGE = ROOT / "actors" / "runs.md"
@@ -32,6 +34,20 @@ def test_meter() -> None:
             stage.reload()
         assert stage.result == 12
         assert stage.types.count("RunContinued") == 1
+
+
+def test_yearly() -> None:
+    """The same id, started again once it has ended."""
+    with imported(PAGE, "yearly.py") as yearly:
+
+        async def story(world: World) -> None:
+            world.node()
+            async with world.client() as client:
+                assert await yearly.audit(client) == "books of 2027 are fine"
+            await world.stop_all()
+            assert [event.type for event in world.store.log.streams["Audit/books"].events].count("RunStarted") == 2
+
+        simulate(story, yearly.app)
 
 
 def test_parcel() -> None:
