@@ -30,6 +30,7 @@ from actors.failures import error_info
 from actors.journal import Caller, ErrorInfo
 from eventstore import (
     Commit,
+    CommitRefused,
     InboxMark,
     LoadedStream,
     LoadRequest,
@@ -55,6 +56,7 @@ from runtime.messages import Cancel, Delete, Reply, Resolve, Send, Start, Status
 if TYPE_CHECKING:
     from runtime.hosting.host import PartitionHost
 
+MANY_REFUSALS = 5  # of commits, one after the other: what the log refuses for ever must not be tried without a pause
 MAX_ATTEMPTS = 3  # handlings of one item that may raise something undeclared, before it is quarantined
 
 _FORGETTING = (Delete, Expire)
@@ -99,6 +101,7 @@ class Activation:
         "last_used",
         "mailbox",
         "phase",
+        "refusals",
         "stream",
         "units",
     )
@@ -110,6 +113,7 @@ class Activation:
         self.units: deque[TurnUnit] = deque()
         self.last_used = 0.0
         self.deletions: dict[str, bytes] = {}  # answers to requests to delete it, as far as the log was asked for
+        self.refusals = 0  # of commits, one after the other
         self.gone_since: datetime | None = None  # deleted, and nothing has begun since
         self.doubtful = False  # a commit is unknown: what the outbox remembers of its tasks may be out of date
         self.behaviour = self._fresh()
@@ -324,6 +328,7 @@ class Activation:
     def settled(self, unit: TurnUnit, error: StoreError | None) -> None:
         """Hear that the oldest turn is durable, refused or unknown."""
         if error is None:
+            self.refusals = 0
             self.units.popleft()
             self._done(unit.step, unit.item)
             for step, item in unit.riders:
@@ -341,6 +346,7 @@ class Activation:
                 if unit.item.attempts >= MAX_ATTEMPTS:
                     self.units.popleft()
                     self._quarantine(unit.item, error_info(error))
+            self.refusals += isinstance(error, CommitRefused)
             self._reload([], error)
 
     def _done(self, step: Step, item: Item) -> None:
@@ -361,7 +367,7 @@ class Activation:
         self.behaviour = self._fresh()
         self.phase = Phase.LOADING
         if not self.units:
-            self.host.load(self)
+            (self.host.load if self.refusals < MANY_REFUSALS else self.host.load_later)(self)
 
     def _withdraw(self) -> list[Item]:
         items: list[Item] = []

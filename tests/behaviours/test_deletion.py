@@ -81,6 +81,30 @@ def test_a_workflow_is_deleted_when_it_has_ended(play: Play) -> None:
     play(story, APP)
 
 
+def test_an_id_that_is_used_again_counts_on(play: Play) -> None:
+    """No key of a task is used twice, commands of before get their first answer, and new ones hold nothing up."""
+
+    async def story(place: Place) -> None:
+        place.deletes = True
+        await place.node()
+        await place.worker()
+        client = await place.client()
+        for life, ids in ((1, ["first"]), (2, ["first", "second"])):
+            await client.start(Gift, "1", "book", command_id=f"start-{life}")
+            for id in ids:
+                assert await client.call(Gift, "1", "give", command_id=id) is None
+            assert await client.result(Gift, "1") == "wrapped book"
+            tasks = [data["task"] for type, data in await place.log("Gift/1") if type == "TaskScheduled"]
+            assert tasks == [life]
+            await client.delete(Gift, "1")
+            assert await client.start(Gift, "1", "book", command_id=f"start-{life}") is True, (
+                "said again, it is no start"
+            )
+            assert await place.types("Gift/1") == ["InstanceDeleted"]
+
+    play(story, APP)
+
+
 def test_deleting_under_load_loses_no_command(play: Play) -> None:
     """Each command that was answered is either in the log or went with a deletion that came after it."""
 
