@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextvars import Context, copy_context
-from typing import TYPE_CHECKING, Any, TypeVar
-
-if TYPE_CHECKING:
-    from actors.loop import DurableLoop
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -21,7 +18,11 @@ class DurableHandle(asyncio.Handle):
     _context: Context
 
     def __init__(
-        self, callback: Callable[..., Any], args: tuple[Any, ...], loop: DurableLoop, context: Context | None
+        self,
+        callback: Callable[..., Any],
+        args: tuple[Any, ...],
+        loop: asyncio.AbstractEventLoop,
+        context: Context | None,
     ) -> None:
         self._callback, self._args, self._loop = callback, args, loop
         self._context = copy_context() if context is None else context

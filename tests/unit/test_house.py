@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +27,27 @@ def _functions(path: Path) -> Iterator[tuple[str, int]]:
             yield f"{path.relative_to(ROOT)}:{node.lineno} {node.name}", lines
 
 
+def _module(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def _imported(statements: Iterable[ast.stmt], modules: set[str]) -> Iterator[str]:
+    """Give the modules that are imported when these statements run; what only type checkers read is left out."""
+    for statement in statements:
+        match statement:
+            case ast.ImportFrom(module=str(module), names=names):
+                for alias in names:
+                    yield whole if (whole := f"{module}.{alias.name}") in modules else module
+            case ast.Import(names=names):
+                yield from (alias.name for alias in names)
+            case ast.If() if "TYPE_CHECKING" not in ast.dump(statement.test):
+                yield from _imported(statement.body, modules)
+            case ast.Try():
+                yield from _imported(statement.body, modules)
+            case _:
+                pass
+
+
 def test_no_file_is_long() -> None:
     """A file holds one concept; so many lines hold two."""
     files = _files()
@@ -44,3 +66,14 @@ def test_no_function_is_long() -> None:
 def test_files_are_named_by_the_fields_words() -> None:
     """A name that says nothing collects everything."""
     assert [str(path.relative_to(ROOT)) for path in _files() if path.stem in NAMELESS] == []
+
+
+def test_no_imports_go_in_a_circle() -> None:
+    """What needs each other to be loaded is one thing in two files."""
+    files = {_module(path): path for path in _files()}
+    graph = {
+        name: set(_imported(ast.parse(path.read_text("utf-8")).body, set(files))) & set(files) - {name}
+        for name, path in files.items()
+    }
+    assert sum(map(len, graph.values())) > 1000
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names them
