@@ -5,26 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from msgspec import Struct
-
-from actors import Actor, App, CallFailed, Rejected, Workflow, command, event, query
+from actors import App, CallFailed, Rejected, Workflow, command
 from runtime import Client
+from tests.notebook import Notebook, Noted
 from tests.simulation.audit import types_of
 from tests.simulation.scenario import WAIT, Scenario
 from tests.simulation.world import World
 
 
-class Noted(Struct):
-    line: str
-
-
-class Page(Struct):
-    lines: list[str] = []
-
-
-class Notes(Actor):
-    state: Page
-
+class Notes(Notebook):
     @command
     def note(self, line: str) -> int:
         if line == "nonsense":
@@ -33,14 +22,6 @@ class Notes(Actor):
         if self.id != "copy":
             self.tell(Notes, "copy").note(f"{self.id} {line}")
         return len(self.state.lines)
-
-    @event
-    def noted(self, noted: Noted) -> None:
-        self.state.lines.append(noted.line)
-
-    @query
-    def lines(self) -> list[str]:
-        return self.state.lines
 
 
 class Patient(Workflow, name="Listener"):

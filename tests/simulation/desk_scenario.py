@@ -5,25 +5,16 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from msgspec import Struct
 
-from actors import Actor, App, Rejected, Snapshots, command, event, query
+from actors import App, Rejected, Snapshots, command
 from runtime import Client, CommandFailed
+from tests.notebook import Notebook, Noted
 from tests.simulation.audit import types_of
 from tests.simulation.scenario import OUTSIDE, WAIT, Scenario, price, reserve, stamp
 from tests.simulation.world import World
 
 
-class Noted(Struct):
-    line: str
-
-
-class Page(Struct):
-    lines: list[str] = []
-
-
-class Desk(Actor):
-    state: Page
+class Desk(Notebook):
     snapshots = Snapshots(every_events=2, least_share=0)
 
     @command
@@ -48,14 +39,6 @@ class Desk(Actor):
         if line == "nonsense":
             raise Rejected("that is nonsense")
         return f"noted {line}"
-
-    @event
-    def noted(self, noted: Noted) -> None:
-        self.state.lines.append(noted.line)
-
-    @query
-    def lines(self) -> list[str]:
-        return self.state.lines
 
 
 APP = App(actors=[Desk], tasks=[reserve, price, stamp])

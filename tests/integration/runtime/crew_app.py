@@ -31,6 +31,7 @@ from actors import (
 )
 from runtime import Settings, run_node, run_worker
 from runtime.logs import configure
+from tests.notebook import Notebook, Noted
 
 TABLES = """
 CREATE TABLE effects (key text PRIMARY KEY, what text NOT NULL, runs integer NOT NULL DEFAULT 1);
@@ -176,18 +177,8 @@ class Account(Actor):
         return self.state.value
 
 
-class Noted(Struct):
-    line: str
-
-
-class Page(Struct):
-    lines: list[str] = []
-
-
-class Desk(Actor):
+class Desk(Notebook):
     """Has commands that wait, and gives others commands."""
-
-    state: Page
 
     @command
     async def work(self, item: str, seconds: float) -> list[str]:
@@ -206,14 +197,6 @@ class Desk(Actor):
         if not self.id.endswith("-copy"):
             self.tell(Desk, f"{self.id}-copy").note(line)
         return len(self.state.lines)
-
-    @event
-    def noted(self, noted: Noted) -> None:
-        self.state.lines.append(noted.line)
-
-    @query
-    def lines(self) -> list[str]:
-        return self.state.lines
 
 
 class Boss(Workflow):

@@ -5,24 +5,14 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from msgspec import Struct
 
-from actors import Actor, App, Rejected, command, event, query
+from actors import App, Rejected, command
 from runtime import CommandFailed
+from tests.notebook import Notebook, Noted
 from tests.simulation.world import World, simulate
 
 
-class Noted(Struct):
-    line: str
-
-
-class Page(Struct):
-    lines: list[str] = []
-
-
-class Book(Actor):
-    state: Page
-
+class Book(Notebook):
     @command
     async def work(self) -> None:
         self.emit(Noted("begin"))
@@ -35,14 +25,6 @@ class Book(Actor):
         if line == "nonsense":
             raise Rejected("nonsense")
         return len(self.state.lines)
-
-    @query
-    def lines(self) -> list[str]:
-        return self.state.lines
-
-    @event
-    def noted(self, noted: Noted) -> None:
-        self.state.lines.append(noted.line)
 
 
 def test_refused_while_waiting() -> None:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from msgspec import Struct
 
-from actors import Actor, App, CallFailed, Rejected, Retry, Snapshots, Workflow, command, event, query, task
+from actors import Actor, App, CallFailed, Rejected, Retry, Snapshots, Workflow, command, task
 from runtime import CommandFailed, Conflict
 from runtime.debugging.replaying import replay
+from tests.notebook import Notebook, Noted
 from tests.simulation.audit import audit_log, audit_rest, types_of
 from tests.simulation.world import NodeProcess, World, simulate
 
@@ -28,16 +28,7 @@ async def stamp(what: str) -> str:
     return f"stamped {what}"
 
 
-class Noted(Struct):
-    line: str
-
-
-class Page(Struct):
-    lines: list[str] = []
-
-
-class Desk(Actor):
-    state: Page
+class Desk(Notebook):
     snapshots = Snapshots(every_events=1, least_share=0)
 
     @command
@@ -81,14 +72,6 @@ class Desk(Actor):
         if line == "nonsense":
             raise Rejected("that is nonsense")
         return f"{len(self.state.lines)}: {line}"
-
-    @event
-    def noted(self, noted: Noted) -> None:
-        self.state.lines.append(noted.line)
-
-    @query
-    def lines(self) -> list[str]:
-        return self.state.lines
 
 
 class Asker(Workflow):
