@@ -27,7 +27,7 @@ import structlog
 from actors import Bug, SnapshotRefused
 from actors.definition import AbsentType, ActorType, WorkflowType
 from actors.failures import error_info
-from actors.journal import Caller, ErrorInfo
+from actors.journal import ErrorInfo
 from eventstore import (
     Commit,
     CommitRefused,
@@ -41,17 +41,17 @@ from eventstore import (
     UnserialisableInput,
 )
 from runtime.hosting.calls import answer_message, mark_of, outcome_of
-from runtime.hosting.delayed import mark_id
 from runtime.hosting.entity import EntityBehaviour
 from runtime.hosting.forgetting import deleted_at, forget, is_rest, outlived
 from runtime.hosting.forgetting import mark_id as mark_id_of_deletion
-from runtime.hosting.former_runs import asked_marks, request_id, start_id
+from runtime.hosting.former_runs import asked_marks
 from runtime.hosting.ground import answers
-from runtime.hosting.handling import HandlingBehaviour, done_key
-from runtime.hosting.item import CancelDelayed, Content, Expire, Item, LocalDone, Step, TimerDue, Wake
+from runtime.hosting.handling import HandlingBehaviour
+from runtime.hosting.item import Expire, Item, LocalDone, Step, TimerDue, Wake
+from runtime.hosting.marks import marks_of
 from runtime.hosting.parked import ParkedActor, is_workflow
 from runtime.hosting.workflow import WorkflowBehaviour
-from runtime.messages import Cancel, Delete, Reply, Resolve, Send, Start, Status, Terminate
+from runtime.messages import Delete, Reply, Send, Start, Status
 
 if TYPE_CHECKING:
     from runtime.hosting.host import PartitionHost
@@ -147,7 +147,7 @@ class Activation:
         ids: list[str] = []
         waits = isinstance(self.behaviour, HandlingBehaviour)
         for item in self.mailbox:
-            asked = _marks_of(item.content, waits=waits)
+            asked = marks_of(item.content, waits=waits)
             item.looked = item.looked or bool(asked)
             ids += asked
         if isinstance(self.kind, WorkflowType):
@@ -383,24 +383,3 @@ class Activation:
             return WorkflowBehaviour(self.host.ground, self.kind, self.stream)
         behaviour = HandlingBehaviour if self.kind.is_async else EntityBehaviour
         return behaviour(self.host.ground, self.kind, self.stream)
-
-
-def _marks_of(content: Content, *, waits: bool) -> list[str]:
-    """Give the ids of the inbox marks that tell whether this came before; `waits`: to an actor whose commands may wait."""
-    match content:
-        case Send(command_id=id, caller=caller):
-            ids = [id, done_key(id)] if waits else [id]
-            if content.due_at is not None:
-                ids.append(mark_id(id))
-            if caller is not None and content.after is not None:
-                ids.append(Caller(caller.stream, content.after).key)
-            return ids
-        case Start(command_id=str(id)):
-            return [start_id(id)]
-        case Delete():
-            return [mark_id_of_deletion(content)]
-        case Cancel() | Terminate() | Resolve():
-            return [request_id(content)]
-        case CancelDelayed(command_id=id):
-            return [id]
-    return []
