@@ -25,7 +25,7 @@ def register(application: typer.Typer) -> None:
 
 def list_(
     of: Annotated[
-        str | None, typer.Argument(metavar="TYPE | TYPE/ID", help="Only for this type, or this instance; else all.")
+        str | None, typer.Argument(metavar="TYPE|TYPE/ID", help="Only for this type, or this instance; else all.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 50,
     json: Json = False,

@@ -26,10 +26,10 @@ def register(application: typer.Typer) -> None:
 def follow(
     targets: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TYPE | TYPE/ID]…", help="Only these types, or only these instances; else everything."),
+        typer.Argument(metavar="TYPE|TYPE/ID", help="Only these types, or only these instances; else everything."),
     ] = None,
     event: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Only events of this type; may be given several times.")
+        list[str] | None, typer.Option(metavar="NAME", help="Only events of this type. Repeatable.")
     ] = None,
     from_start: Annotated[
         bool, typer.Option("--from-start", help="Begin with the first event, not with the next.")

@@ -38,7 +38,7 @@ def fork(
     change: Annotated[
         list[str] | None,
         typer.Option(
-            "--change", metavar="VERSION=JSON", help="Give fields of an event's data other values; may be repeated."
+            "--change", metavar="VERSION=JSON", help="Give fields of an event's data other values. Repeatable."
         ),
     ] = None,
     timeout: Timeout = 30.0,

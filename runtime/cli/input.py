@@ -39,7 +39,7 @@ def _read(text: str, option: str) -> tuple[Raw, Any]:
         check(data)
         return Raw(data), decode_any(data)
     except PayloadRefused as error:
-        raise WrongInput(f"{option} can't be taken: {error}{_hint(text)}") from None
+        raise WrongInput(f"{option} can't be taken: {error}{_hint(text, option)}") from None
 
 
 def read_json(what: str, text: str) -> Raw:
@@ -67,7 +67,9 @@ def _data(text: str, option: str) -> bytes:
         raise WrongInput(f"{option} {text}: {error.strerror or error}") from None
 
 
-def _hint(text: str) -> str:
+def _hint(text: str, option: str) -> str:
+    if text and not option.startswith("-") and text[0] not in "-@{[":
+        return "; text is JSON in quotes, and those are for the shell in quotes: '\"hello\"'"
     if not text:
         return "; give an object, for example '{}'"
     return "" if text == "-" or text[0] in "@{[" else '; quote the JSON for the shell: --input \'{"name": "value"}\''

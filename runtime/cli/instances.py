@@ -107,7 +107,7 @@ def _attributes(texts: list[str]) -> dict[str, Any]:
 
 def send(
     target: Target,
-    command: Annotated[str, typer.Argument(help="The command's name.")],
+    command: Annotated[str, typer.Argument(metavar="COMMAND", help="The command's name.")],
     input: InputOption = None,
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Return when the broker has the command, not when it was handled.")
@@ -130,7 +130,10 @@ def send(
     json: Json = False,
     servers: Servers = Servers(),
 ) -> None:
-    """Send a command, and print what it answers."""
+    """Send a command, and print what it answers.
+
+    For example `perdure send Order/1 ship --input '{"tracking": "T-7"}'`.
+    """
     type_, id_ = address(target)
     arguments, run = read_input(input), None if start is None else read_input(start, "--start")
     later = None if after is None and at is None else due_time(after, at)
@@ -164,7 +167,7 @@ def send(
 
 def query(
     target: Target,
-    name: Annotated[str, typer.Argument(help="The query's name.")],
+    name: Annotated[str, typer.Argument(metavar="QUERY", help="The query's name.")],
     input: InputOption = None,
     timeout: Timeout = 30.0,
     json: Json = False,

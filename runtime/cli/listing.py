@@ -31,9 +31,7 @@ def list_(
     type: Annotated[str | None, typer.Option(help="Only this type.")] = None,
     status: Annotated[
         str | None,
-        typer.Option(
-            help="Only this status: running, completed, failed, cancelled, terminated, timed_out, stuck, parked, active (actors)."
-        ),
+        typer.Option(help=f"Only this status: {', '.join(COLOURS)} (actors)."),
     ] = None,
     where: Annotated[
         list[str] | None,

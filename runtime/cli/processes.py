@@ -50,9 +50,7 @@ def node(
 
 def worker(
     app: AppArgument,
-    queue: Annotated[
-        list[str] | None, typer.Option(metavar="QUEUE", help="Only this task queue; may be given several times.")
-    ] = None,
+    queue: Annotated[list[str] | None, typer.Option(metavar="QUEUE", help="Only this task queue. Repeatable.")] = None,
     concurrency: Annotated[int | None, typer.Option(min=1, help="Tasks to run at once.")] = None,
     servers: Servers = Servers(),
     log_level: LogLevel = "info",

@@ -49,11 +49,9 @@ def register(application: typer.Typer) -> None:
 
 def run(
     projections: Reference,
-    name: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Only this one; may be given several times.")
-    ] = None,
+    name: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this one. Repeatable.")] = None,
     partition: Annotated[
-        list[int] | None, typer.Option(metavar="N", min=0, help="Only this partition; may be given several times.")
+        list[int] | None, typer.Option(metavar="N", min=0, help="Only this partition. Repeatable.")
     ] = None,
     servers: Servers = Servers(),
     log_level: LogLevel = "info",

@@ -24,7 +24,9 @@ def register(application: typer.Typer) -> None:
 
 def resolve(
     target: Target,
-    promise: Annotated[str, typer.Argument(help="The promise's name.")],
+    promise: Annotated[
+        str, typer.Argument(metavar="PROMISE", help="The promise's name. `show` tells what an instance waits for.")
+    ],
     value: Annotated[
         str | None, typer.Argument(metavar="JSON", help="Its value; @FILE reads a file, - the standard input.")
     ] = None,
@@ -36,7 +38,10 @@ def resolve(
     json: Json = False,
     servers: Servers = Servers(),
 ) -> None:
-    """Give a workflow what it waits for by this name, now or later. The first one wins; others are told what did."""
+    """Give a workflow what it waits for by this name, now or later. The first one wins; others are told what did.
+
+    For example `perdure resolve Offer/7 price 4000`, or `perdure resolve Offer/7 price --reject 'too big'`.
+    """
     type_, id_ = address(target)
     if (value is None) == (reject is None):
         raise WrongInput("give the promise's value as JSON, or --reject REASON")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from runtime.transport.port import Transport
 
 MOST = 100_000  # rows that are looked through for an id
-Ids = Annotated[list[str] | None, typer.Argument(metavar="ID…", help="Which, as `list` names them.")]
+Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Which, as `list` names them.")]
 All = Annotated[bool, typer.Option("--all", help="All of them.")]
 
 
@@ -85,7 +85,7 @@ def redrive(
     json: Json = False,
     servers: Servers = Servers(),
 ) -> None:
-    """Send messages again, oldest first, after what they failed of was mended. Each still counts once."""
+    """Send messages again, oldest first. Mend what they failed of before; each still counts once."""
     from runtime.redrive import redrive as send_again
 
     _check(ids, everything=everything)

@@ -28,7 +28,7 @@ def replay(
     subjects: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="TYPE/ID|FILE…",
+            metavar="TYPE/ID|FILE",
             help="The instance, or a file of `perdure export`. With --check: any number, folders too.",
         ),
     ] = None,

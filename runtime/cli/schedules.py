@@ -133,7 +133,7 @@ def show(
     json: Json = False,
     servers: Servers = Servers(),
 ) -> None:
-    """Show all of a schedule: what it is, what runs and waits, its counts, its last ones and its next times."""
+    """Show a schedule, its last starts and its next times. Also what runs and waits, and its counts."""
 
     async def work(client: Client) -> Described:
         return await client.schedules.describe(id, next=count, timeout=timeout)
@@ -163,7 +163,7 @@ def next_(
     count: Annotated[int, typer.Option(min=1, max=10_000, help="How many.")] = 5,
     json: Json = False,
 ) -> None:
-    """Print the times that a schedule would have; nothing is made, and no server is needed."""
+    """Print the times that a schedule would have. Nothing is made, and no server is needed."""
     from runtime.schedules import next_times
 
     schedule = _schedule({}, cron, every, offset, time_zone, start_at, end_at, None, None, None, None, None)
@@ -241,7 +241,7 @@ def backfill(
     json: Json = False,
     servers: Servers = Servers(),
 ) -> None:
-    """Start what the times of a span are for, both ends included: one after the other, unless --overlap says otherwise."""
+    """Start what the times of a span are for, both ends included. One after the other, unless --overlap says otherwise."""
     policy = _overlap(overlap)
     begin, end = moment("--from", first), moment("--to", last)
 

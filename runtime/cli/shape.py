@@ -6,6 +6,7 @@ A command that talks to servers has one parameter, `servers: Servers`; on the co
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any
@@ -16,6 +17,14 @@ from typer.core import TyperCommand, TyperGroup
 from runtime.cli.connecting import Servers
 from runtime.cli.options import BrokerUrl, Data, DatabaseUrl
 
+_TYPES = {"str": "TEXT", "list[str]": "TEXT", "int": "N", "int range": "N", "float range": "NUMBER", "path": "FILE"}
+_CHOICE = re.compile(r"<([a-z_|]+)>")
+_NOTES = [
+    (re.compile(r"(\d+)\.0\b"), r"\1"),
+    (re.compile(r"(\d+)<=x<=(\d+)"), r"\1 to \2"),
+    (re.compile(r";? ?x>=[\d.]+(?=\])"), ""),
+    (re.compile(r" *\[\]"), ""),
+]
 _FLAGS = {"database_url": DatabaseUrl, "broker_url": BrokerUrl, "data": Data}
 
 
@@ -28,7 +37,9 @@ class Command(TyperCommand):
         for param in self.get_params(ctx):
             if (record := param.get_help_record(ctx)) is not None:
                 kind = "Arguments" if param.param_type_name == "argument" else "Options"
-                records["Servers" if param.name in _FLAGS else kind].append(record)
+                records["Servers" if param.name in _FLAGS else kind].append(
+                    _plain(*record, argument=kind == "Arguments")
+                )
         for heading, rows in records.items():
             if rows:
                 with formatter.section(heading):
@@ -49,6 +60,16 @@ class Commands(TyperGroup):
         for panel, rows in panels.items():
             with formatter.section(panel):
                 formatter.write_dl(rows)
+
+
+def _plain(name: str, text: str, *, argument: bool) -> tuple[str, str]:
+    """Put a row of the help into words for people: types of Python, and bounds that nobody would try to pass, say nothing."""
+    for type_, word in _TYPES.items():
+        name = name.replace(f" <{type_}>", "" if argument else f" {word}")
+    name = _CHOICE.sub(r"\1", name)
+    for pattern, replacement in _NOTES:
+        text = pattern.sub(replacement, text)
+    return name, text
 
 
 def shaped(application: typer.Typer) -> Iterator[typer.models.CommandInfo | typer.models.TyperInfo]:

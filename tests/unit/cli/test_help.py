@@ -37,6 +37,13 @@ def test_help_lists_every_command_in_a_panel_and_in_whole_sentences(capsys: pyte
         assert f"\n  {name} " in listed
 
 
+@pytest.mark.parametrize("name", [name for name, command in ROOT.commands.items() if hasattr(command, "commands")])  # type: ignore[attr-defined]  # a group
+def test_a_group_lists_its_commands_in_whole_sentences(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """As the top does."""
+    assert run([name, "--help"]) == 0
+    assert "..." not in capsys.readouterr().out.replace("[ARGS]...", "")
+
+
 @pytest.mark.parametrize("path", COMMANDS)
 def test_every_option_is_explained(path: str, capsys: pytest.CaptureFixture[str]) -> None:
     """By what it does; and each command says what it is for."""
@@ -45,7 +52,10 @@ def test_every_option_is_explained(path: str, capsys: pytest.CaptureFixture[str]
     for param in command.params:
         assert getattr(param, "help", None), f"{path} {param.name}"
     assert run([*path.split()[1:], "--help"]) == 0
-    assert f"Usage: {path} " in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f"Usage: {path} " in shown
+    assert "<" not in shown.partition("\nOptions:\n")[2], "a type of Python"
+    assert "x>=" not in shown
 
 
 @pytest.mark.parametrize("path", [path for path, command in COMMANDS.items() if "database_url" in _names(command)])
@@ -71,6 +81,11 @@ def test_servers_are_named_by_the_same_three_options(path: str, capsys: pytest.C
         ("send Order/1 ship --after later", "--after 'later' is no time"),
         ("send Order/1 ship --at 2027-01-01T00:00", "no time zone"),
         ("resolve Offer/1 price", "--reject REASON"),
+        ("resolve Offer/1 price hello", "text is JSON in quotes"),
+        ("resolve Offer/1 price {a", "JSON is malformed"),
+        ("delayed list Order/", "not allowed: it is empty"),
+        ("delayed cancel Order/1", "Missing argument"),
+        ("delayed cancel Order x", "expected type/id"),
         ("delete Order/1", "say --yes"),
         ("list --where total", "--where: 'total' is no condition"),
         ("list --status odd", "--status is one of"),
