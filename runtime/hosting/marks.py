@@ -7,8 +7,8 @@ from runtime.hosting.delayed import mark_id
 from runtime.hosting.forgetting import mark_id as mark_id_of_deletion
 from runtime.hosting.former_runs import request_id, start_id
 from runtime.hosting.handling import done_key
-from runtime.hosting.item import Content
-from runtime.messages import Cancel, CancelDelayed, Delete, Resolve, Send, Start, Terminate
+from runtime.hosting.item import CancelDelayed, Content
+from runtime.messages import Cancel, Delete, Resolve, Send, Start, Terminate
 
 
 def marks_of(content: Content, *, waits: bool) -> list[str]:
