@@ -75,7 +75,8 @@ def _command_sent(turn: Turn, event: CommandSent, _: Ledger) -> None:
 
 
 def _command_answered(turn: Turn, event: CommandAnswered, _: Ledger) -> None:
-    turn.tasks_closed.append(event.command)
+    if event.correction is None:  # else its row stays until it is answered: those after it wait for its being there
+        turn.tasks_closed.append(event.command)
 
 
 def _child_cancel_requested(turn: Turn, event: ChildCancelRequested, ledger: Ledger) -> None:

@@ -87,7 +87,7 @@ def kept_run(ledger: Ledger, continued: RunContinued, at: float, schema: int) ->
     if ledger.start is None:
         return None
     commands = [taken.received for taken in ledger.commands.values()]
-    children, sent = list(ledger.children.values()), list(ledger.sent.values())
+    children, sent = list(ledger.children.values()), [*ledger.sent.values(), *ledger.unheard.values()]
     return KeptRun(
         ledger.version, at, ledger.run, ledger.start, continued, commands, children, sent, ledger.cancel,
         ledger.attributes, schema, dict(ledger.schemas),

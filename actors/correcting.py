@@ -1,12 +1,15 @@
 """What people do by hand to an instance. Each is a fact of its journal, with who did it, why, and the id of the request.
 
-Each method gives an empty turn where there is nothing to do, and leaves what can't be done at all to its caller.
+Each method gives an empty turn where there is nothing to do.
 """
 
 from __future__ import annotations
 
-from actors.journal import Paused, Resumed, Unpaused
+from msgspec import Raw
+
+from actors.journal import Correction, ErrorInfo, Paused, Resumed, Unpaused
 from actors.recovery import Recovery
+from actors.skipping import by_hand
 from actors.turn import Turn
 
 
@@ -38,4 +41,17 @@ class Correcting(Recovery):
             turn.resumed = True
             self._append(turn, Resumed())
         self._give_owed(turn, at)
+        return turn
+
+    def skip(self, number: int, correction: Correction, outcome: Raw | ErrorInfo | None, at: float) -> Turn:
+        """Settle what the code waits for under a number: with a result, a failure, or with nothing, if it is a timer.
+
+        Raises:
+            InvalidInput: nothing of that number is open, as far as is known here; or the result does not fit.
+        """
+        local = {call.task: call for call in self.pending_local_calls()}
+        fact = by_hand(self.kind, self.ledger, local, number, correction, outcome)
+        turn = self._take(fact, at)
+        if number in local:
+            turn.local_given_up = [*(turn.local_given_up or ()), number]
         return turn

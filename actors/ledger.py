@@ -23,6 +23,7 @@ from actors.journal import (
     CommandFailed,
     CommandReceived,
     CommandSent,
+    Correction,
     Emitted,
     InstanceDeleted,
     JournalEvent,
@@ -97,6 +98,7 @@ class Ledger:
         "tasks",
         "terminated",
         "timers",
+        "unheard",
         "version",
     )  # fmt: skip
 
@@ -110,6 +112,7 @@ class Ledger:
         self.timers: dict[int, float] = {}  # number -> due
         self.children: dict[int, ChildStarted] = {}  # whose outcome is still to come, also when the run has ended
         self.sent: dict[int, CommandSent] = {}  # to others, whose answer is still to come, as with children
+        self.unheard: dict[int, CommandSent] = {}  # those that somebody settled by hand: their answers close rows
         self.commands: dict[str, TakenCommand] = {}  # by command id
         self.attributes: dict[str, Attribute] | None = None  # None: never had any
         self.promises: dict[str, PromiseResolved | PromiseRejected] = {}  # the first that settled each, by name
@@ -133,6 +136,10 @@ class Ledger:
         if self.outcome is not None:
             return False
         return (task > self.before and task not in self.ended) if local else task in self.tasks
+
+    def skipped(self, correction: Correction, number: int) -> None:
+        """Note that an operation was settled by hand."""
+        self.corrections[correction.id] = f"skip #{number}"
 
     def apply(self, event: JournalEvent) -> None:
         """Take the next event of the journal into account."""
@@ -170,6 +177,8 @@ def _tasks_scheduled(ledger: Ledger, event: TasksScheduled) -> None:
 def _task_ended(ledger: Ledger, event: TaskCompleted | TaskFailed) -> None:
     if ledger.tasks.pop(event.task, None) is None:
         ledger.ended.add(event.task)
+    if event.correction is not None:
+        ledger.skipped(event.correction, event.task)
 
 
 def _attempt_failed(ledger: Ledger, event: TaskAttemptFailed) -> None:
@@ -183,6 +192,8 @@ def _timer_set(ledger: Ledger, event: TimerSet) -> None:
 
 def _timer_fired(ledger: Ledger, event: TimerFired) -> None:
     ledger.timers.pop(event.timer, None)
+    if event.correction is not None:
+        ledger.skipped(event.correction, event.timer)
 
 
 def _child_started(ledger: Ledger, event: ChildStarted) -> None:
@@ -191,6 +202,8 @@ def _child_started(ledger: Ledger, event: ChildStarted) -> None:
 
 def _child_ended(ledger: Ledger, event: ChildCompleted | ChildFailed) -> None:
     ledger.children.pop(event.child, None)
+    if event.correction is not None:
+        ledger.skipped(event.correction, event.child)
 
 
 def _no_news(_: Ledger, event: JournalEvent) -> None:
@@ -203,7 +216,11 @@ def _command_sent(ledger: Ledger, event: CommandSent) -> None:
 
 
 def _command_answered(ledger: Ledger, event: CommandAnswered) -> None:
-    ledger.sent.pop(event.command, None)
+    sent = ledger.sent.pop(event.command, None)
+    if event.correction is not None:
+        ledger.skipped(event.correction, event.command)
+        if sent is not None:
+            ledger.unheard[event.command] = sent
 
 
 def _command_received(ledger: Ledger, event: CommandReceived) -> None:

@@ -140,7 +140,7 @@ class Resolve(Addressed, tag="resolve"):
     error: ErrorInfo | None = None
 
 
-class Correct(Addressed):
+class Correct(Addressed, kw_only=True):
     """Base of what somebody does by hand to put a workflow right. `command_id` is the idempotency key, `by` says who did it."""
 
     command_id: str
@@ -156,7 +156,15 @@ class Resume(Correct, tag="resume"):
     """Let a paused workflow go on."""
 
 
-Correction = Pause | Resume
+class Skip(Correct, tag="skip", kw_only=True):
+    """Settle what a workflow waits for under a number, `step`: with a `result`, with an `error`, or a timer with neither."""
+
+    step: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+    result: Raw | UnsetType = UNSET
+    error: ErrorInfo | None = None
+
+
+Correction = Pause | Resume | Skip
 
 
 class Fork(Addressed, tag="fork"):
@@ -235,6 +243,7 @@ Inbound = (
     | Resolve
     | Pause
     | Resume
+    | Skip
     | Fork
     | Delete
     | TaskOutcome
@@ -312,7 +321,7 @@ def decode_inbound(body: bytes) -> Inbound:
                 _check_send(message)
             if isinstance(message, Start):
                 _check_notes(message)
-        case TaskOutcome() | ChildOutcome() | CommandOutcome() | Resolve():
+        case TaskOutcome() | ChildOutcome() | CommandOutcome() | Resolve() | Skip():
             if isinstance(message.result, Raw):
                 decode_any(message.result)
             if message.error is not None:

@@ -20,6 +20,7 @@ from actors.journal.command import (
     CommandSent,
     Emitted,
 )
+from actors.journal.correction import Correction
 from actors.journal.event import ErrorInfo, Fact, JournalEvent
 from actors.journal.note import AttributesSet, Patched, ValueRecorded
 from actors.journal.paused import Paused, Unpaused
@@ -55,6 +56,7 @@ __all__ = [
     "CommandFailed",
     "CommandReceived",
     "CommandSent",
+    "Correction",
     "Emitted",
     "ErrorInfo",
     "Fact",

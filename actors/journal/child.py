@@ -6,6 +6,7 @@ from typing import Literal
 
 from msgspec import Raw, Struct
 
+from actors.journal.correction import Correction
 from actors.journal.event import ErrorInfo, Fact, JournalEvent
 
 OnClose = Literal["abandon", "cancel", "terminate"]
@@ -58,6 +59,7 @@ class ChildCompleted(Fact):
 
     child: int
     result: Raw
+    correction: Correction | None = None  # of one that somebody settled by hand
 
     def title(self) -> str:
         return f"ChildCompleted(#{self.child})"
@@ -72,6 +74,7 @@ class ChildFailed(Fact):
     child: int
     error: ErrorInfo
     ended: str | None = None
+    correction: Correction | None = None  # as above
 
     def title(self) -> str:
         return f"ChildFailed(#{self.child}: {self.error.type})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Raw
 
 from actors.journal.caller import Caller
+from actors.journal.correction import Correction
 from actors.journal.event import ErrorInfo, Fact, JournalEvent
 
 
@@ -88,6 +89,7 @@ class CommandAnswered(Fact):
     command: int
     result: Raw = Raw(b"null")
     error: ErrorInfo | None = None
+    correction: Correction | None = None  # of one that somebody settled by hand; the command is on its way all the same
 
     def title(self) -> str:
         return f"CommandAnswered(#{self.command}{'' if self.error is None else f': {self.error.type}'})"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import Raw
 
+from actors.journal.correction import Correction
 from actors.journal.event import ErrorInfo, Fact, JournalEvent
 
 
@@ -42,6 +43,7 @@ class TaskCompleted(Fact):
     task: int
     result: Raw
     name: str | None = None
+    correction: Correction | None = None  # of one that somebody settled by hand
 
     def title(self) -> str:
         return f"TaskCompleted(#{self.task}{_of(self.name)})"
@@ -54,6 +56,7 @@ class TaskFailed(Fact):
     error: ErrorInfo
     attempts: int = 1
     name: str | None = None
+    correction: Correction | None = None  # as above
 
     def title(self) -> str:
         return f"TaskFailed(#{self.task}{_of(self.name)}: {self.error.type})"

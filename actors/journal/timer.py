@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from actors.journal.correction import Correction
 from actors.journal.event import Fact, JournalEvent
 
 
@@ -16,9 +17,10 @@ class TimerSet(JournalEvent):
 
 
 class TimerFired(Fact):
-    """A durable timer came due."""
+    """A durable timer came due, or somebody did not want to wait for it."""
 
     timer: int
+    correction: Correction | None = None
 
     def title(self) -> str:
         return f"TimerFired(#{self.timer})"

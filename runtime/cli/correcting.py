@@ -1,13 +1,16 @@
-"""`perdure pause` and `resume`: put an instance right, with a trace of who did it and why."""
+"""`perdure pause`, `resume` and `skip`: put an instance right, with a trace of who did it and why."""
 
 from __future__ import annotations
 
 import getpass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from msgspec import UNSET
 
 from runtime.cli.connecting import Servers
+from runtime.cli.errors import WrongInput
+from runtime.cli.input import read_value
 from runtime.cli.instances import Reason, with_client
 from runtime.cli.options import CommandId, Json, Target, Timeout, address
 from runtime.cli.output import console, print_json
@@ -22,7 +25,7 @@ By = Annotated[
 
 def register(application: typer.Typer) -> None:
     """Add the commands."""
-    for command in (pause, resume):
+    for command in (pause, resume, skip):
         application.command()(command)
 
 
@@ -62,6 +65,36 @@ def resume(
 
     corrected = with_client(servers, work)
     _say(target, corrected, f"{target} goes on", f"{target} is not paused", json=json)
+
+
+def skip(
+    target: Target,
+    step: Annotated[int, typer.Option("--step", metavar="N", min=1, help="Its number, as in `show`: 7 for #7.")],
+    result: Annotated[
+        str | None,
+        typer.Option("--result", metavar="JSON", help="What it gives; @FILE reads a file, - the standard input."),
+    ] = None,
+    fail: Annotated[str | None, typer.Option("--fail", metavar="MESSAGE", help="Have it fail instead.")] = None,
+    reason: Reason = "",
+    by: By = None,
+    timeout: Timeout = 30.0,
+    command_id: CommandId = None,
+    json: Json = False,
+    servers: Servers = Servers(),
+) -> None:
+    """Settle by hand what a workflow waits for. A task, a timer, a child, a command to another actor; also of one that is stuck."""
+    type_, id_ = address(target)
+    if result is not None and fail is not None:
+        raise WrongInput("--result and --fail exclude each other")
+    value: Any = UNSET if result is None else read_value(result, "--result")
+
+    async def work(client: Client) -> None:
+        await client.corrections.skip(
+            type_, id_, step, result=value, fail=fail, reason=reason, by=who(by), command_id=command_id, timeout=timeout
+        )
+
+    with_client(servers, work)
+    _say(target, True, f"settled #{step} of {target}", "", json=json)
 
 
 def who(by: str | None) -> str:

@@ -114,7 +114,7 @@ def brief(event: RecordedEvent) -> str:
     data = payload(event)
     if not isinstance(data, dict) or readable(event) is None:
         return json_text(data)
-    by = f" (by {data['by']})" if data.get("by") and "promise" not in event.type.lower() else ""
+    by = _by(event, data)
     for field in ("error", "result", "input", "reason"):
         if field in data:
             return json_text(data[field]) + by
@@ -124,6 +124,12 @@ def brief(event: RecordedEvent) -> str:
         if field in data:
             return f"{field.removesuffix('_at')} {_time(data[field])}"
     return ""
+
+
+def _by(event: RecordedEvent, data: dict[str, Any]) -> str:
+    """Say who did it by hand; nothing if nobody did."""
+    correction = data.get("correction") or ({} if event.type.startswith("Promise") else data)
+    return f" (by {correction['by']})" if isinstance(correction, dict) and correction.get("by") else ""
 
 
 def _time(timestamp: float) -> str:

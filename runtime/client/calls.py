@@ -31,6 +31,7 @@ from runtime.messages import (
     Resume,
     Reuse,
     Send,
+    Skip,
     Start,
     Terminate,
     encode_message,
@@ -181,6 +182,13 @@ class Calls:
     def resume(self, type: Address, id: str, by: Correcting) -> Resume:
         """Make the order that lets a paused workflow go on."""
         return Resume(type=_checked(type, id), id=id, **self._correcting(by))
+
+    def skip(self, type: Address, id: str, step: int, result: Any, error: ErrorInfo | None, by: Correcting) -> Skip:
+        """Make the order that settles what a workflow waits for; `result` UNSET: neither it nor an error."""
+        message = Skip(type=_checked(type, id), id=id, step=step, error=error, **self._correcting(by))
+        if result is not UNSET:
+            message.result = Raw(b"null") if result is None else self._input(None, (), {}, result)
+        return message
 
     def fork(self, type: Address, source: str, id: str, version: int, changes: Mapping[int, Any]) -> Fork:
         """Make the order that forks an instance; raises `CommandInvalid` when a change can't be JSON."""

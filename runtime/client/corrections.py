@@ -1,5 +1,12 @@
 from __future__ import annotations
 
+from typing import Any
+
+from msgspec import UNSET
+
+from actors import Failure
+from actors.failures import error_info
+from actors.journal import ErrorInfo
 from runtime.client.answers import decode_corrected
 from runtime.client.calls import Address, Correcting
 from runtime.client.subject import Subject
@@ -57,6 +64,40 @@ class Corrections(Subject):
             InstanceStuck: it is not paused, but stuck.
         """
         return await self._correct(self._calls.resume(type, id, Correcting(reason, by, command_id)), timeout)
+
+    async def skip(
+        self, type: Address, id: str, step: int, *, result: Any = UNSET, fail: str | None = None, error: str = "Rejected",
+        details: Any = None, reason: str = "", by: str = "", command_id: str | None = None, timeout: float = 30.0,
+    ) -> None:  # fmt: skip
+        """Settle by hand what a workflow waits for, also one that is stuck or paused. What comes of it later counts no more.
+
+        A worker is told that nobody waits for the task any more. A child is left alone, and a command to another actor is
+        delivered all the same: only its outcome is not waited for.
+
+        Args:
+            type: workflow class or type name.
+            id: the instance's id.
+            step: its number, as in `perdure show`: #7 is 7.
+            result: what it gives; None is a result. A timer has none.
+            fail: why it fails, in place of a result: what the code sees as the failure's message.
+            error: the failure's type.
+            details: what the failure carries for programs.
+            reason: as in all corrections, and so are the others.
+            by: who does it.
+            command_id: identifies this very request.
+            timeout: seconds to wait for the answer.
+
+        Raises:
+            CommandInvalid: no such step is open, or the result does not fit what it should give. Nothing was stored.
+            AlreadyFinished: the run has ended.
+            InstanceStuck: its code is not there, so nobody can judge what fits.
+        """
+        failure = None
+        if fail is not None:
+            info = error_info(Failure(fail, details))
+            failure = ErrorInfo(error, info.message, info.details)
+        message = self._calls.skip(type, id, step, result, failure, Correcting(reason, by, command_id))
+        await self._correct(message, timeout)
 
     async def _correct(self, message: Correction, timeout: float) -> bool:
         return decode_corrected(await self._ask(message, timeout)).corrected

@@ -7,7 +7,8 @@ Invariants, and who keeps them:
   A repetition (its answer was lost, a node died after the commit) finds its id there and gets the first answer;
 * what can't be done leaves no trace, and its sender is told what to do instead;
 * while an instance is paused, everything that comes is recorded and nothing is lost, but its code hears of none of it, on
-  no node and after no restart; it hears of all of it in the turn of `Unpaused`, as if it had come at that moment, in order.
+  no node and after no restart; it hears of all of it in the turn of `Unpaused`, as if it had come at that moment, in order;
+* what is settled by hand is settled once, and what comes of it later is no news: it is the same fact that its own outcome is.
 """
 
 from __future__ import annotations
@@ -16,18 +17,20 @@ from typing import assert_never
 
 from msgspec import Raw
 
-from actors.journal import ErrorInfo
+from actors import InvalidInput
+from actors.journal import Correction, ErrorInfo
 from actors.turn import LogLine, Turn
 from runtime.hosting.ground import answers, refusal
 from runtime.hosting.instance import WorkflowInstance
 from runtime.hosting.item import Item, Step
 from runtime.hosting.replies import conflict, ended
-from runtime.messages import Correction, Pause, Reply, Resume, Status
+from runtime.messages import Correction as Message
+from runtime.messages import Pause, Reply, Resume, Skip, Status, error_reply
 
 DONE, NOTHING_TO_DO = (Reply(Status.OK, Raw(b'{"corrected":%s}' % answer)) for answer in (b"true", b"false"))
 
 
-def correct(instance: WorkflowInstance, item: Item, message: Correction) -> Step:
+def correct(instance: WorkflowInstance, item: Item, message: Message) -> Step:
     """Do what the message asks of an instance."""
     ledger = instance.execution.ledger
     if ledger.start is None:
@@ -48,28 +51,51 @@ def correct(instance: WorkflowInstance, item: Item, message: Correction) -> Step
     return step
 
 
-def _in_words(message: Correction) -> str:
+def _in_words(message: Message) -> str:
     """Name a correction as the ledger does."""
     match message:
         case Pause():
             return "pause"
         case Resume():
             return "resume"
+        case Skip():
+            return f"skip #{message.step}"
         case _:
             assert_never(message)
 
 
-def _corrected(instance: WorkflowInstance, message: Correction, at: float) -> tuple[Turn, Reply]:
+def _corrected(instance: WorkflowInstance, message: Message, at: float) -> tuple[Turn, Reply]:
     if (outcome := instance.execution.outcome) is not None:
-        return Turn(), ended(instance.stream, outcome, "so there is nothing to hold")
+        return Turn(), ended(instance.stream, outcome, "and waits for nothing any more")
     match message:
         case Pause():
             turn = instance.execution.pause(message.command_id, message.reason, message.by)
             return turn, DONE if turn.events else NOTHING_TO_DO
         case Resume():
             return _resume(instance, message, at)
+        case Skip():
+            return _skip(instance, message, at)
         case _:
             assert_never(message)
+
+
+def _skip(instance: WorkflowInstance, message: Skip, at: float) -> tuple[Turn, Reply]:
+    execution = instance.execution
+    if instance.parked and (trouble := execution.broken) is not None:  # nobody here knows what would fit
+        note = (
+            f"{instance.stream} is parked ({trouble.message}), so it can't be judged what fits: ask where its code is"
+        )
+        return Turn(), Reply(Status.STUCK, error=ErrorInfo("InstanceStuck", note))
+    outcome = message.error or (message.result if isinstance(message.result, Raw) else None)
+    if message.error is not None and isinstance(message.result, Raw):
+        return Turn(), error_reply(
+            Status.INVALID, InvalidInput("a step is settled with `result` or with `error`: not both")
+        )
+    correction = Correction(message.command_id, message.reason, message.by)
+    try:
+        return execution.skip(message.step, correction, outcome, at), DONE
+    except InvalidInput as error:
+        return Turn(), error_reply(Status.INVALID, error)
 
 
 def _resume(instance: WorkflowInstance, message: Resume, at: float) -> tuple[Turn, Reply]:

@@ -76,7 +76,9 @@ class Journaled(ABC):
     def open_tasks(self) -> list[str]:
         """Give the outbox ids of the tasks, children and commands that an outcome is owed for."""
         ledger = self.execution.ledger
-        return [f"{self.stream}#{number}" for number in (*ledger.tasks, *ledger.children, *ledger.sent)]
+        return [
+            f"{self.stream}#{number}" for number in (*ledger.tasks, *ledger.children, *ledger.sent, *ledger.unheard)
+        ]
 
     def local_calls(self) -> list[LocalCall]:
         """Give the local tasks that the instance waits for."""
@@ -149,7 +151,8 @@ class Journaled(ABC):
             asked_for = child is not None and child.stream == message.child
         else:
             turn = execution.command_answered(message.number, message.actor, outcome, now.timestamp())
-            sent = execution.ledger.sent.get(message.number)
+            ledger = execution.ledger
+            sent = ledger.sent.get(message.number) or ledger.unheard.get(message.number)
             asked_for = sent is not None and sent.stream == message.actor
         step = self.step(turn, now, cause)
         if step.commit is None and (asked_for or not self.exists):

@@ -8,7 +8,19 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from actors import Actor, App, RunCancelled, RunTerminated, RunTimedOut, Workflow, command, query, task
+from actors import (
+    Actor,
+    App,
+    Retry,
+    RunCancelled,
+    RunFailed,
+    RunTerminated,
+    RunTimedOut,
+    Workflow,
+    command,
+    query,
+    task,
+)
 from runtime import AlreadyFinished, CommandInvalid, Conflict, NotFound
 from tests.behaviours.conftest import Play
 from tests.behaviours.modes import MODES, PLAIN
@@ -222,3 +234,109 @@ def test_a_stuck_workflow_that_is_paused_is_not_tried_again(recall: Play) -> Non
         assert (await place.types("Odd/1"))[-3:] == ["Unpaused", "Resumed", "RunCompleted"]
 
     recall(story, App(actors=[Odd], tasks=[price]))
+
+
+@task(retry=Retry(max_attempts=5, first_delay=3600, jitter=0))
+async def reach_bank(customer: str) -> int:
+    raise OSError("the line is dead")
+
+
+class Loan(Workflow):
+    """Asks a bank that nobody reaches."""
+
+    async def run(self, customer: str) -> int:
+        return await reach_bank(customer) * 2
+
+
+LOANS = App(actors=[Loan], tasks=[reach_bank])
+
+
+async def _tried(place: Place, client: Any) -> None:
+    await client.start(Loan, "1", "ann")
+    await place.until(lambda: place.has("Loan/1", "TaskAttemptFailed"))
+
+
+def test_a_step_is_settled_by_hand(play: Play) -> None:
+    """The run goes on with it, also when the node dies; the task is not tried again, and the history says who did it and why."""
+
+    async def story(place: Place) -> None:
+        first = await place.node()
+        await place.worker()
+        client = await place.client()
+        await _tried(place, client)
+        await client.corrections.skip(
+            Loan, "1", 1, result=21, reason="they phoned", by="ann", command_id="s", timeout=60
+        )
+        await place.kill(first)
+        await place.node()
+        await client.corrections.skip(Loan, "1", 1, result=21, command_id="s", timeout=60)
+        assert await client.result(Loan, "1", timeout=60) == 42
+        settled = [data for type, data in await place.log("Loan/1") if type == "TaskCompleted"]
+        assert [data["correction"] for data in settled] == [{"id": "s", "reason": "they phoned", "by": "ann"}]
+
+    play(story, LOANS)
+
+
+def test_a_step_that_is_made_to_fail_is_a_failure_to_the_code(recall: Play) -> None:
+    """Uncaught, it ends the run with the failure's type and message."""
+
+    async def story(place: Place) -> None:
+        await place.node()
+        await place.worker()
+        client = await place.client()
+        await _tried(place, client)
+        await client.corrections.skip(Loan, "1", 1, fail="closed", error="NoBank")
+        with pytest.raises(RunFailed, match="NoBank: closed"):
+            await client.result(Loan, "1", timeout=60)
+
+    recall(story, LOANS)
+
+
+def test_what_can_not_be_settled_is_refused_and_says_what_can(recall: Play) -> None:
+    """A wrong result, a step that is not open, one that nobody has asked for, an instance that has ended."""
+
+    async def story(place: Place) -> None:
+        await place.node()
+        await place.worker()
+        client = await place.client()
+        await _tried(place, client)
+        skip = client.corrections.skip
+        with pytest.raises(CommandInvalid, match=r"the result does not fit what #1, .*reach_bank"):
+            await skip(Loan, "1", 1, result="much")
+        with pytest.raises(CommandInvalid, match=r"#7 is not open; open are task #1 .*reach_bank"):
+            await skip(Loan, "1", 7, result=1)
+        with pytest.raises(CommandInvalid, match="#1 needs what it is to give"):
+            await skip(Loan, "1", 1)
+        assert "TaskCompleted" not in await place.types("Loan/1")
+        await skip(Loan, "1", 1, result=1, command_id="s")
+        with pytest.raises(Conflict, match="request s was carried out on Loan/1: skip #1"):
+            await skip(Loan, "1", 2, result=1, command_id="s")
+        with pytest.raises(AlreadyFinished, match=r"has ended \(completed\)"):
+            await skip(Loan, "1", 1, result=2)
+
+    recall(story, LOANS)
+
+
+def test_the_step_of_a_stuck_workflow_is_settled_by_hand(recall: Play) -> None:
+    """The correction is recorded while it is stuck; mended code goes on with it."""
+    code = {"mended": False}
+
+    class Twice(Workflow):
+        async def run(self) -> int:
+            other = asyncio.ensure_future(reach_bank("other"))
+            await asyncio.sleep(0.1)
+            if not code["mended"]:
+                raise KeyError("a mistake")
+            return await other
+
+    async def story(place: Place) -> None:
+        await place.node()
+        await place.worker()
+        client = await place.client()
+        await client.start(Twice, "1")
+        await place.until(lambda: place.has("Twice/1", "Stuck"))
+        await client.corrections.skip(Twice, "1", 2, result=5, by="ann", command_id="s")
+        code["mended"] = True
+        assert await client.result(Twice, "1", timeout=60) == 5
+
+    recall(story, App(actors=[Twice], tasks=[reach_bank]))

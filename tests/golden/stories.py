@@ -158,6 +158,14 @@ async def paused(world: World, client: Client) -> list[str]:
     return ["Bookable/held"]
 
 
+async def skipped(world: World, client: Client) -> list[str]:
+    await client.start("Waits", "skipped")
+    await has(world, "Waits/skipped", "TimerSet")
+    await client.corrections.skip("Waits", "skipped", 1, reason="no time", by="ann")
+    await has(world, "Waits/skipped", "TimerFired")
+    return ["Waits/skipped"]
+
+
 async def refused(call: Awaitable[Any]) -> None:
     """Send a command to an instance that is stuck."""
     try:
@@ -239,6 +247,6 @@ STORIES: dict[str, Story] = {
     story.__name__: story
     for story in (
         tasks, waits, commands, cancelled_command, children, hurried_children, endings, deadlines, continued, mapped, restarted, patches, versions, stuck_and_parked, attributes, actors, promises, async_commands,
-        paused, scheduled, begun_anew,
+        paused, skipped, scheduled, begun_anew,
     )
 }  # fmt: skip

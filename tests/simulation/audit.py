@@ -120,7 +120,8 @@ def _audit_journal(name: str, stream: Stream) -> None:  # noqa: C901, PLR0912 - 
                 due[data["timer"]] = data["due"]
             case "TimerFired":
                 once["fired", data["timer"]] += 1
-                assert at >= datetime.fromtimestamp(due[data["timer"]], UTC), f"{name}: a timer fired early"
+                early = at < datetime.fromtimestamp(due[data["timer"]], UTC) and "correction" not in data
+                assert not early, f"{name}: a timer fired early"
             case "PromiseResolved" | "PromiseRejected":
                 once["promise", (life, data["name"])] += 1
             case "CommandReceived":

@@ -72,7 +72,7 @@ def test_a_node_may_die_at_any_await_of_an_actor_whose_commands_wait(part: int) 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_a_node_may_die_at_any_await_of_corrections(part: int) -> None:
     """Nor of what is done by hand: each is done once, however often it is asked for."""
-    assert _kill_nodes(CORRECTED, 1 + part, PARTS) > 20
+    assert _kill_nodes(CORRECTED, 1 + part, 4 * PARTS, seconds=3 * SECONDS) > 20
 
 
 @pytest.mark.parametrize("who", ["node_dies_at", "companion_dies_at"])

@@ -31,7 +31,7 @@ CHECKS = {
                 (convert_from(data, 'UTF8')::json ->> 'due')::float AS due FROM perdure.events WHERE type = 'TimerSet') s
         LEFT JOIN
         (SELECT stream, convert_from(data, 'UTF8')::json ->> 'timer' AS timer, recorded_at
-         FROM perdure.events WHERE type = 'TimerFired') f USING (stream, timer)
+         FROM perdure.events WHERE type = 'TimerFired' AND convert_from(data, 'UTF8')::json ->> 'correction' IS NULL) f USING (stream, timer)
         GROUP BY 1, 2 HAVING count(f.timer) > 1
             OR bool_or(extract(epoch FROM f.recorded_at) < s.due - 0.000002)""",
     "I12 an outbox row": "SELECT id, due_at FROM perdure.outbox",
