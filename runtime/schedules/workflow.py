@@ -291,7 +291,10 @@ class ScheduleWorkflow(Workflow, name=TYPE):
     def _admit(self, item: Item) -> Verdict:
         state, schedule = self.state, self.definition.schedule
         overlap = item.overlap or schedule.overlap
-        verdict = admit(overlap, self._busy, len(state.waiting), schedule.most_buffered)
+        held = (
+            [each for each in state.waiting if each.by == "schedule"] if state.paused else []
+        )  # nobody waits for those
+        verdict = admit(overlap, self._busy, len(state.waiting) - len(held), schedule.most_buffered)
         if item.by == "schedule" and verdict is not Verdict.SKIP:
             state.counts.taken += 1
         match verdict:
@@ -300,8 +303,8 @@ class ScheduleWorkflow(Workflow, name=TYPE):
             case Verdict.WAIT:
                 state.waiting.append(item)
             case Verdict.REPLACE:
-                state.counts.skipped += len(state.waiting)
-                state.waiting = [item]
+                state.counts.skipped += len(state.waiting) - len(held)
+                state.waiting = [*held, item]
                 self._end_running(overlap)
             case Verdict.SKIP:
                 state.counts.skipped += 1

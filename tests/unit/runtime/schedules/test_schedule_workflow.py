@@ -20,6 +20,7 @@ from runtime.schedules import (
     include_schedules,
     workflow,
 )
+from tests.simulation.world import World, simulate
 
 NOON = datetime(2027, 1, 1, 12, tzinfo=UTC)
 MINUTES = {"start": NOON - timedelta(seconds=30)}  # so that the first one is half a minute later
@@ -208,6 +209,33 @@ def test_what_waits_stays_while_paused_and_what_was_asked_for_by_hand_goes_first
     assert started(instance)[-1] == "12:01:00Z"
 
 
+def test_what_a_pause_holds_back_keeps_nothing_else_waiting() -> None:
+    """Nothing runs, and one time is held back: what is asked for by hand starts at once, under each policy."""
+    run, instance = begin(Schedule(every=60, overlap=Overlap.BUFFER_ALL))
+    run.advance(seconds=95)
+    instance.call("pause")
+    run.advance(minutes=5)
+    assert (told(instance).running, len(told(instance).waiting)) == ([], 1)
+    for overlap in Overlap:
+        by_hand = instance.call("trigger", overlap)
+        assert [running.id for running in told(instance).running] == [by_hand]
+        run.advance(minutes=5)
+    assert instance.call("backfill", NOON - timedelta(minutes=2), NOON - timedelta(minutes=1)).started == 1
+    run.advance(minutes=5)
+    assert [item.by for item in told(instance).waiting] == ["schedule"]
+    instance.call("unpause")
+    assert started(instance)[-1] == "12:01:00Z"
+
+
+def test_a_schedule_that_is_cancelled_leaves_what_runs_alone() -> None:
+    """It is an instance like any other: cancelled and terminated ones have ended."""
+    run, instance = begin(Schedule(every=60))
+    run.advance(seconds=40)
+    instance.cancel("no more of that")
+    assert instance.status == "cancelled"
+    assert run.get(Job, "s-2027-01-01T12:00:00Z").result() == "done"
+
+
 def test_an_update_loses_no_time_and_repeats_none() -> None:
     """Also the one that its jitter keeps back, and also when both have the same times."""
     run, instance = begin(Schedule(every=60, jitter=59, overlap=Overlap.ALLOW_ALL), input='{"seconds": 1}')
@@ -288,6 +316,30 @@ def test_arguments_that_do_not_fit_are_told_of() -> None:
     assert "minutes" in (told(instance).warning or "")
     with pytest.raises(CommandFailed, match=r"Gate\.run"):
         instance.call("update", Schedule(every=60), "Gate")
+
+
+def test_what_no_node_knows_is_started_where_one_does() -> None:
+    """It waits as long as it takes; then the schedule hears of its end."""
+    app, later = App(actors=[Gate]), App(actors=[Gate, Job])
+
+    async def story(world: World) -> None:
+        first = world.node(app=app)
+        async with world.client() as client:
+            await client.schedules.create("s", Schedule(every=1, limit=1), "Job", input={"seconds": 1})
+            await asyncio.sleep(20)
+            assert len((await client.schedules.describe("s")).running) == 1
+            await first.stop()
+            world.node(app=later)
+
+            async def ended() -> bool:
+                return bool((await client.schedules.describe("s", timeout=60)).recent)
+
+            await world.until(ended, seconds=300)
+            assert [recent.outcome for recent in (await client.schedules.describe("s")).recent] == ["completed"]
+            await client.schedules.delete("s")
+        await world.stop_all()
+
+    simulate(story, app, within=1e4)
 
 
 def test_a_type_of_the_same_name_is_refused() -> None:
