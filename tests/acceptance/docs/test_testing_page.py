@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from actors.testing import WorkflowTest
+from tests.acceptance.docs.examples import imported
 from tests.acceptance.docs.pages import ROOT, blocks, python_file
 
 PAGE = ROOT / "actors" / "testing" / "README.md"
@@ -29,13 +31,19 @@ def pytest_in(folder: Path, *arguments: str) -> str:
 
 
 def test_the_page(tmp_path: Path) -> None:
-    """Every Python block is a test file that passes, and none is left out."""
+    """Every Python block is a test file that passes, none is left out, and the plugin's line makes a history one more test."""
     (tmp_path / "shop.py").write_text(python_file(ROOT / "README.md", "shop.py"))
     names = [block.text.splitlines()[0].removeprefix("# ") for block in blocks(PAGE) if block.language == "python"]
     assert names == ["test_stock.py", "test_order.py", "test_histories.py"]
     for name in names:
         (tmp_path / name).write_text(python_file(PAGE, name))
-    assert "8 passed" in pytest_in(tmp_path)
+    (plugin,) = [block.text for block in blocks(PAGE) if block.language == "toml"]
+    (tmp_path / "pyproject.toml").write_text(plugin)
+    (tmp_path / "tests" / "histories").mkdir(parents=True)
+    with imported(ROOT / "README.md", "shop.py") as shop:
+        order = WorkflowTest(shop.app, real=True).start(shop.Order, "1", "ada@example.org", 4200)
+        (tmp_path / "tests" / "histories" / "order-1.jsonl").write_bytes(order.history())
+    assert "9 passed" in pytest_in(tmp_path, "-p", "pytest_perdure")  # as its entry point does where it is installed
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "examples").glob("test_*.py")), ids=lambda file: file.name)
