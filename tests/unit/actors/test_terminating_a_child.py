@@ -49,7 +49,11 @@ def story(run: WorkflowTest) -> list[str]:
 
 def test_a_child_is_terminated_by_its_parent() -> None:
     """Also one that was asked to cancel before, and takes its time."""
-    assert story(WorkflowTest(APP)) == ["ChildTerminated", "the run was terminated: enough", "1"]
+    assert story(WorkflowTest(APP)) == [
+        "ChildTerminated",
+        "child Slow/1 failed: ChildTerminated: the run was terminated: enough",
+        "1",
+    ]
 
 
 def test_crashes_change_nothing() -> None:
