@@ -163,7 +163,9 @@ class Activation:
         self.deletions = {id: mark.reply for id, mark in stream.inbox.items() if id.startswith("\v")}
         self.gone_since = deleted_at(stream)
         for damaged in stream.damaged:
-            log.error("snapshot damaged", actor=self.stream, snapshot=damaged, read_instead="an older one, or the events")
+            log.error(
+                "snapshot damaged", actor=self.stream, snapshot=damaged, read_instead="an older one, or the events"
+            )
         if isinstance(self.kind, AbsentType) and not is_workflow(stream):
             self.behaviour = ParkedActor(self.host.ground, self.kind, self.stream)
         try:
