@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from tests.simulation.installation import Installation
 from tests.simulation.network import later
+from tests.simulation.tasks import Mistake
 from tests.simulation.weather import Fault
 from tests.simulation.world import Hosted, NodeProcess, WorkerProcess
 
@@ -51,6 +52,7 @@ class Chaos:
         for name in self._in.queues:
             self._in.broker.declare(name)
         self._in.replace_former()
+        Mistake.is_there = False
         self._in.tell("all is well again")
 
     def _someone(self, *kinds: type[Hosted]) -> Hosted | None:

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 Kind = Literal[
     "note", "work", "refuse", "sleep", "wait", "together", "race",
-    "shield", "spite", "hold", "child", "call", "tell", "poke", "promise", "map", "saga", "mark", "again",
+    "shield", "spite", "hold", "child", "call", "tell", "poke", "promise", "map", "saga", "mark", "again", "bug",
 ]  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import asyncio
 
 from msgspec import Struct
 
-from actors import Actor, CallFailed, Rejected, command, event, query
+from actors import Actor, CallFailed, Rejected, Snapshots, command, event, query
 from tests.simulation.deed import Deed
 from tests.simulation.tasks import note, work
 from tests.simulation.vault import Vault
@@ -27,6 +27,7 @@ class Served(Struct):
 
 class Desk(Actor):
     state: Served
+    snapshots = Snapshots(every_events=2, least_share=0)
 
     @command
     async def serve(self, who: str, deeds: list[Deed], refused: bool) -> int:

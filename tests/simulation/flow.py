@@ -8,7 +8,7 @@ from typing import Any
 
 from actors import CallFailed, ChildFailed, PromiseFailed, Saga, Workflow, command, query
 from tests.simulation.deed import Deed
-from tests.simulation.tasks import Refused, give_back, item, note, refuse, take, work
+from tests.simulation.tasks import Mistake, Refused, give_back, item, note, refuse, take, work
 from tests.simulation.vault import Vault
 
 
@@ -143,6 +143,11 @@ class Flow(Workflow):
         self.set_search_attributes(mark=deed.count, **{f"m{deed.count % 2}": True})
         return "marked"
 
+    async def _bug(self, deed: Deed) -> Any:
+        if Mistake.is_there:
+            raise ZeroDivisionError("this code is broken on purpose")
+        return "mended"
+
     @command
     async def poke(self, who: str, seconds: float) -> int:
         """Count up, and answer after a while."""
@@ -176,5 +181,5 @@ _DO: dict[str, Callable[[Flow, Deed], Awaitable[Any]]] = {
     "note": Flow._note, "work": Flow._work, "refuse": Flow._refuse, "sleep": Flow._sleep, "wait": Flow._wait,
     "together": Flow._together, "race": Flow._race, "shield": Flow._shield, "spite": Flow._spite, "hold": Flow._hold,
     "child": Flow._child, "call": Flow._call, "tell": Flow._tell, "poke": Flow._poke, "promise": Flow._promise,
-    "map": Flow._map, "saga": Flow._saga, "mark": Flow._mark,
+    "map": Flow._map, "saga": Flow._saga, "mark": Flow._mark, "bug": Flow._bug,
 }  # fmt: skip

@@ -16,7 +16,7 @@ from tests.simulation.app import APP, FORMER
 from tests.simulation.faults import Plan, all_good
 from tests.simulation.network import RemoteStore, RemoteTransport, StormyBroker
 from tests.simulation.plot import Plot
-from tests.simulation.tasks import CLIENT, RUNS
+from tests.simulation.tasks import CLIENT, RUNS, Mistake
 from tests.simulation.virtual_time import VirtualTimeLoop
 from tests.simulation.weather import Fault, Weather
 from tests.simulation.world import EPOCH, Hosted, NodeProcess, WorkerProcess, World
@@ -52,6 +52,7 @@ class Installation(World):
         self.plot, self.weather = plot, weather
         self.runs: dict[str, int] = {}  # of each task, in the outside world
         self.put_aside: list[bytes] = []  # bodies of messages in quarantine, at the end
+        Mistake.is_there = "stuck" in plot.features  # until all is healed
         self.former = "rolling" in plot.features  # whether some nodes are of the release before, until all is healed
         self.former_nodes: list[NodeProcess] = []
         self.story: list[str] = []  # what happened, for people

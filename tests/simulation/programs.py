@@ -8,7 +8,7 @@ from tests.simulation.deed import Deed, Kind
 
 FEATURES: tuple[str, ...] = (
     "cancel", "terminate", "timeout", "children", "calls", "promises", "again", "later", "sagas", "desk", "batches",
-    "restart", "rolling", "paused",
+    "restart", "rolling", "paused", "stuck",
 )  # fmt: skip
 LONG = 400.0  # seconds: longer than any plot; only of what somebody stops
 _PLAIN: tuple[Kind, ...] = ("note", "work", "work", "refuse", "sleep", "wait")
@@ -20,6 +20,7 @@ _OF_FEATURE: dict[str, tuple[Kind, ...]] = {
     "promises": ("promise", "promise"),
     "sagas": ("saga", "saga"),
     "batches": ("map", "mark"),
+    "stuck": ("bug",),
 }
 
 
@@ -36,7 +37,7 @@ class Programs:
     def __init__(self, chance: Random, features: list[str], flows: list[str], vaults: list[str]) -> None:
         self._chance, self._features, self._flows, self._vaults = chance, features, flows, vaults
         self._new = [kind for feature in features for kind in _OF_FEATURE.get(feature, ())]
-        self._ids = 0
+        self._ids = self._held = 0
 
     def flow(self) -> list[Deed]:
         """Make up what a flow does that a client starts."""
@@ -55,6 +56,8 @@ class Programs:
         kinds: list[Kind] = [*_PLAIN, *(() if depth else _NESTING)]
         if self._new and chance.random() < 0.6:
             deep = {"hold", "spite", "shield", "child"} if depth > 1 else {"shield"} if raced else set()
+            if self._held:
+                deep = {*deep, "bug"}  # clean-up would be recorded, and the mended code go another way
             kinds = [kind for kind in self._new if kind not in deep] or kinds
         do = chance.choice(kinds)
         match do:
@@ -79,9 +82,10 @@ class Programs:
         chance = self._chance
         match do:
             case "hold":
-                return Deed(
-                    "hold", id=self._id(), fails=chance.choice([0, 0, 1]), deeds=[self.deed(depth + 1, raced=raced)]
-                )
+                self._held += 1
+                inner = self.deed(depth + 1, raced=raced)
+                self._held -= 1
+                return Deed("hold", id=self._id(), fails=chance.choice([0, 0, 1]), deeds=[inner])
             case "spite" | "shield":
                 return Deed(do, deeds=[self.deed(depth + 1, raced=raced)])
             case "child":
@@ -96,6 +100,8 @@ class Programs:
                 return self._saga()
             case "map":
                 return Deed("map", count=chance.randint(1, 5), fails=chance.choice([0, 0, 1]))
+            case "bug":
+                return Deed("bug")
             case _:
                 return Deed("mark", count=chance.randint(0, 9))
 

@@ -14,6 +14,12 @@ CLIENT: ContextVar[Client] = ContextVar("client")  # of the worker that a task r
 RUNS: ContextVar[dict[str, int]] = ContextVar("runs")  # how often each task key was run, in the outside world
 
 
+class Mistake:
+    """A mistake in the flows' code, which is mended with the healing."""
+
+    is_there = False
+
+
 class Refused(Failure):
     """A task that will not be done."""
 

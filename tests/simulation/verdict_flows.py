@@ -297,8 +297,8 @@ def _check_result(deed: Deed, result: Any) -> None:  # noqa: C901, PLR0912 - one
             good = len(result) == deed.count and all(number > deed.fails for number in result)
         case "saga":
             good = result in {"done", "undone"} and (result == "undone" or not deed.fails)
-        case "tell" | "mark":
-            good = result in {"told", "marked"}
+        case "tell" | "mark" | "bug":
+            good = result in {"told", "marked", "mended"}
         case _:
             good = False
     assert good, f"{deed} gave {result!r}"
