@@ -150,6 +150,10 @@ class DurableLoop(asyncio.AbstractEventLoop):
                 except BaseException as error:  # noqa: BLE001 - as asyncio's own handles do
                     self.unhandled.append({"exception": error, "handle": handle})
 
+    def mistake(self, error: BaseException) -> None:
+        """Take an exception for a mistake in the code, whoever catches it: this turn decides nothing."""
+        self.unhandled.append({"exception": error, "handle": None})
+
     def when(self, condition: Callable[[], Any]) -> asyncio.Future[None]:
         """Give a future that is done as soon as a condition holds; it holds still when the waiter goes on."""
         future = self.create_future()

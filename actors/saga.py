@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, ParamSpec, Self
 
 from actors.errors import CompensationFailed, DefinitionError, Failure
+from actors.loop import DurableLoop
 
 P = ParamSpec("P")
 
@@ -22,9 +23,13 @@ class Saga:
             saga.compensate(cancel_flight, flight)
             await charge(trip)
 
-    When the block ends by an exception, a failure or a cancellation, the compensations run one after the other, the last
+    When the block ends by a failure, a cancellation or a `TimeoutError`, the compensations run one after the other, the last
     one first, and then it goes on its way. A compensation that fails does not keep the others from running, nor does a
     cancellation that comes meanwhile: it has its way when all is undone.
+
+    Any other exception is a mistake in the code, and undoes nothing: a workflow or command is stuck at once, also if code
+    around the block would catch it, and goes on inside the block when it is mended. (Outside of these, as in a task, there is
+    nobody to mend it, and every exception undoes.)
 
     Raises (by the block):
         CompensationFailed: some compensations failed; its `details` names them, its `__cause__` is what ended the block.
@@ -53,6 +58,10 @@ class Saga:
         self._ended = True
         if error is None or isinstance(error, GeneratorExit):  # unloaded, not ended: it goes on elsewhere
             return
+        loop = asyncio.get_running_loop()
+        if isinstance(loop, DurableLoop) and _is_mistake(error):
+            loop.mistake(error)
+            return
         failed: list[tuple[str, Failure]] = []
         cancelled: asyncio.CancelledError | None = None
         while self._compensations:
@@ -71,3 +80,9 @@ class Saga:
             raise CompensationFailed(failed) from error
         if cancelled is not None:
             raise cancelled
+
+
+def _is_mistake(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return any(_is_mistake(each) for each in error.exceptions)
+    return not isinstance(error, Failure | asyncio.CancelledError | TimeoutError)
