@@ -130,6 +130,8 @@ class Flow(Workflow):
                     await self.actor(Vault, step.id).put(step.count, ref)
                     if step.seconds:
                         await asyncio.sleep(step.seconds)
+                if deed.count:
+                    await self._bug(deed)
                 if deed.fails:
                     await refuse()
         except (CallFailed, Refused):

@@ -134,7 +134,8 @@ class Programs:
         source, target = chance.choice(self._vaults), chance.choice(self._vaults)
         pause = chance.choice([0, 0, 0.2])
         steps = [Deed("call", id=source, count=-amount, seconds=pause), Deed("call", id=target, count=amount)]
-        return Deed("saga", id=self._id(), fails=int(chance.random() < 0.3), deeds=steps)
+        broken = int("stuck" in self._features and chance.random() < 0.4)
+        return Deed("saga", id=self._id(), fails=int(chance.random() < 0.3), count=broken, deeds=steps)
 
     def _next(self) -> int:
         self._ids += 1
