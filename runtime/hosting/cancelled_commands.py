@@ -8,7 +8,8 @@ Invariants, and who keeps them:
 * it is handled or cancelled, never both: both record the command under its id. In a workflow that is its journal, in an actor the
   inbox's unique key; whichever comes second finds the first. The partition's epoch fences all others;
 * once cancelled, it is for ever: every repetition of the command, in whatever form, hears that it was cancelled. So does a
-  message of its row that is still on the way;
+  message of its row that is still on the way. The exception: one that was to start its workflow, which did not exist yet, and which somebody
+  has started since; a plain command of the same id is then a new one;
 * the request changes nothing when it is repeated: it hears the same again;
 * the row only tells what the command is. That it was there a moment ago decides nothing.
 """

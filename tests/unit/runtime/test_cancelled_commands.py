@@ -262,3 +262,25 @@ def test_of_a_workflow_that_is_paused() -> None:
         _clean(world)
 
     simulate(story, APP, sweep_after=6.0)
+
+
+def test_of_a_workflow_whose_code_is_not_here() -> None:
+    """Its journal takes it all the same, and a node that has the code passes over it."""
+
+    async def story(world: World) -> None:
+        first = world.node()
+        async with world.client() as client:
+            await client.start(Guest, "1")
+            await client.call_later(Guest, "1", "ring", after=50, command_id="x")
+            await first.stop()
+            without = world.node(app=App(actors=[Bell]))
+            assert await client.delayed.cancel(Guest, "1", "x", timeout=60) is True
+            await without.stop()
+            world.node()
+            await _is_told(client.call(Guest, "1", "ring", command_id="x", timeout=60))
+            assert await client.query(Guest, "1", "rings") == 0
+            await _settled(world)
+        await world.stop_all()
+        _clean(world)
+
+    simulate(story, APP, sweep_after=6.0)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from actors import DefinitionError, InvalidArguments, RunFailed, RunTimedOut, UnknownName
+from actors import ChildTimedOut, DefinitionError, InvalidArguments, RunFailed, RunTimedOut, UnknownName, Workflow
 from actors.testing import (
     CommandFailed,
     CommandRefused,
@@ -251,3 +251,19 @@ def test_the_options_of_a_start() -> None:
     with pytest.raises(RunTimedOut):
         waits.result()
     assert (waits.status, run.now - NEW_YEAR) == ("timed_out", timedelta(seconds=60))
+
+
+class Hurried(Workflow):
+    async def run(self) -> str:
+        try:
+            await self.execute(Waits, "1", run_timeout=60)
+        except ChildTimedOut as late:
+            return late.type
+        return "in time"
+
+
+def test_a_child_with_a_timeout_of_its_own() -> None:
+    """It is ended when its parent said, and the parent hears so."""
+    run = WorkflowTest(Hurried, Waits)
+    assert run.start(Hurried, "1").result() == "ChildTimedOut"
+    assert run.now - NEW_YEAR == timedelta(seconds=60)
