@@ -15,7 +15,7 @@ from tests.acceptance.docs.pages import ROOT, python_file
 def test_saga() -> None:
     """As the page says."""
     defined: dict[str, Any] = {"__name__": "trip"}
-    exec(compile(python_file(ROOT / "actors" / "README.md", "trip.py"), "trip.py", "exec", dont_inherit=True), defined)
+    exec(compile(python_file(ROOT / "actors" / "sagas.md", "trip.py"), "trip.py", "exec", dont_inherit=True), defined)
     trip = SimpleNamespace(**defined)
     run = WorkflowTest(
         trip.app,

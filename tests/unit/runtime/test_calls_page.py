@@ -14,11 +14,13 @@ from runtime import CommandFailed
 from tests.acceptance.docs.pages import ROOT, python_file
 from tests.simulation.world import World, simulate
 
+PAGES = {"bank.py": "between.md", "desk.py": "async-commands.md"}
+
 
 def app_of(name: str, folder: Path) -> App:
     """Import one of the page's files."""
     path = folder / name
-    path.write_text(python_file(ROOT / "actors/README.md", name))
+    path.write_text(python_file(ROOT / "actors" / PAGES[name], name))
     spec = importlib.util.spec_from_file_location(f"page_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
