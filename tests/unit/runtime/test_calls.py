@@ -14,6 +14,7 @@ from actors.journal import Caller
 from runtime import CommandFailed
 from runtime.messages import CommandOutcome, Send, decode_inbound, encode_message
 from runtime.routing import partition_of
+from runtime.schedules import include_schedules
 from runtime.transport.port import Destination, Message
 from tests.simulation.audit import audit_log, audit_rest, types_of
 from tests.simulation.world import World, simulate
@@ -101,7 +102,7 @@ class Teller(Workflow):
         return "told"
 
 
-APP = App(actors=[Notes, Helper, Boss, Teller])
+APP = include_schedules(App(actors=[Notes, Helper, Boss, Teller]))  # as a node would, who then changes nothing more
 for sender in ("Boss", "Teller"):
     APP.types[
         sender
