@@ -343,7 +343,7 @@ class ScheduleWorkflow(Workflow, name=TYPE):
         try:
             await handle
         except ChildFailed as failure:
-            outcome, error = _OUTCOMES.get(type(failure), "failed"), f"{failure.type}: {failure.message}"
+            outcome, error = _OUTCOMES.get(type(failure), "failed"), failure.message
             if failure.type == "Conflict":
                 outcome = "not_started"
         self._look()  # before it is over: what has become due until now has met it running
