@@ -122,6 +122,8 @@ class ScheduleWorkflow(Workflow, name=TYPE):
     @command
     def pause(self, note: str = "") -> None:
         """Start nothing at the schedule's own times; those that pass are not made up for."""
+        if not needs_a_timer(self.definition.schedule, busy=self._busy, waiting=len(self.state.waiting)):
+            self._look()  # which starts nothing, and counts what was skipped until now
         self.state.paused, self.state.note = True, note
         self.set_search_attributes(paused=True)
         self.woken = True
