@@ -157,7 +157,7 @@ class EventStore(Protocol):
         ...
 
     async def outbox_named(self, partition: int, prefix: str, *, limit: int) -> list[OutboxMessage]:
-        """Give outbox messages whose ids begin with a prefix of ASCII, or of text that ends with ASCII; by id."""
+        """Give outbox messages whose ids begin with a prefix that ends with ASCII, as `outbox` sorts them."""
         ...
 
     async def outbox_holds(self, partition: int, ids: Sequence[str]) -> set[str]:

@@ -195,9 +195,9 @@ class MemoryStore:
 
     async def outbox_named(self, partition: int, prefix: str, *, limit: int) -> list[OutboxMessage]:
         """Give messages by the beginning of their ids; see `EventStore.outbox_named`."""
-        kept = self.log.partitions[partition].outbox
-        ids = sorted(id for id in kept if id.startswith(prefix))
-        return [replace(kept[id]) for id in ids[: max(limit, 0)]]
+        kept = self.log.partitions[partition].outbox.values()
+        named = sorted((m for m in kept if m.id.startswith(prefix)), key=_by_time)
+        return [replace(message) for message in named[: max(limit, 0)]]
 
     async def outbox_holds(self, partition: int, ids: Sequence[str]) -> set[str]:
         """Say which messages are there; see `EventStore.outbox_holds`."""
@@ -208,7 +208,7 @@ class MemoryStore:
         kept = self.log.partitions[partition].outbox.values()
         due = sorted(
             (m for m in kept if m.due_at is None or m.due_at <= until),
-            key=lambda m: (m.due_at is not None, m.due_at or _NEVER, m.id),
+            key=_by_time,
         )
         return [replace(message) for message in due[: max(limit, 0)]]
 
@@ -294,3 +294,7 @@ class MemoryStore:
             for name, stream in self.log.streams.items()
             if stream.execution is not None
         ]
+
+
+def _by_time(message: OutboxMessage) -> tuple[bool, datetime, str]:
+    return message.due_at is not None, message.due_at or _NEVER, message.id

@@ -137,7 +137,7 @@ OUTBOX_NAMED = """
 -- $1 partition int, $2 prefix text, $3 what comes after all that begin with it text, $4 limit int8
 SELECT id, destination, routing_key, body, correlation_id, due_at FROM perdure.outbox
 WHERE partition = $1::int AND id >= $2::text AND id < $3::text
-ORDER BY id LIMIT $4::int8
+ORDER BY due_at NULLS FIRST, id LIMIT $4::int8
 """
 
 OUTBOX_HOLDS = """

@@ -16,7 +16,7 @@ from runtime.hosting.delayed import rows_under
 from runtime.messages import Send, decode_inbound
 from runtime.routing import partition_of
 
-MOST = 10_000  # rows read of a partition
+_MORE = 1000  # rows that are read beyond those asked for: of other instances whose names go on where this one's ends, with an @
 
 
 class DelayedCommand(Struct, frozen=True):
@@ -60,7 +60,11 @@ class Delayed(Subject):
         stream = None if name is None or id is None else f"{name}/{id}"
         prefix = rows_under("") + (f"{name}/" if name is not None else "") if stream is None else rows_under(stream)
         partitions = range(store.partitions) if stream is None else [partition_of(stream, store.partitions)]
-        rows = [row for each in partitions for row in await store.outbox_named(each, prefix, limit=MOST)]
+        rows = [
+            row
+            for each in partitions
+            for row in await store.outbox_named(each, prefix, limit=limit + (_MORE if stream is not None else 0))
+        ]
         waiting = [command for row in rows if (command := _read(row)) is not None]
         chosen = [command for command in waiting if stream is None or command.stream == stream]
         return sorted(chosen, key=lambda each: (each.due_at, each.stream, each.command_id))[:limit]

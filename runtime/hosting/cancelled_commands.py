@@ -40,6 +40,8 @@ from runtime.transport.port import Delivery, Subscription
 CANCELLED = Reply(Status.OK, Raw(b'{"cancelled":true}'))
 HANDLED = Reply(Status.OK, Raw(b'{"cancelled":false}'))
 
+NAMESAKES = 100  # rows that are read: an instance's id may go on where this row's name ends
+
 log = structlog.get_logger("perdure.partition")
 
 
@@ -79,12 +81,12 @@ class CancelledCommands:
         failures = 0
         while rows is None:
             try:
-                rows = await self._services.store.outbox_named(self._ground.partition, row, limit=1)
+                rows = await self._services.store.outbox_named(self._ground.partition, row, limit=NAMESAKES)
             except StoreError as error:
                 failures += 1
                 log.warning("cancelling a command waits for the store", actor=message.stream, error=str(error))
                 await asyncio.sleep(pause(failures, self._jitter(), STORE_PAUSE))
-        found = _read_row(rows[0].body) if rows else None
+        found = next((_read_row(each.body) for each in rows if each.id == row), None)
         content = CancelDelayed(
             type=message.type,
             id=message.id,

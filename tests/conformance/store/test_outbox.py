@@ -93,10 +93,16 @@ async def test_what_is_read_is_the_readers_own(store: EventStore) -> None:
 
 
 async def test_messages_are_found_by_the_beginning_of_their_ids(store: EventStore) -> None:
-    """By id, in this partition, whenever they are due; also where the beginning is not ASCII."""
+    """In this partition, the soonest first, whenever they are due; also where the beginning is not ASCII."""
     names = ["@A/1@x", "@A/1@y", "@A/10@x", "@A/ä@x", "@B/1@x", "A/1@x", "@"]
     await write(store, commit("A/1", outbox=[message(name, due_at=LATER) for name in names]))
     await write(store, commit("A/2", partition=1, outbox=[message("@A/1@z")]))
+    await write(
+        store,
+        commit(
+            "C/1", outbox=[message("@C/1@late", due_at=LATER + timedelta(hours=1)), message("@C/1@soon", due_at=LATER)]
+        ),
+    )
 
     async def found(prefix: str, limit: int = 9) -> list[str]:
         return [each.id for each in await store.outbox_named(0, prefix, limit=limit)]
@@ -106,7 +112,8 @@ async def test_messages_are_found_by_the_beginning_of_their_ids(store: EventStor
     assert await found("@A/ä@") == ["@A/ä@x"]
     assert await found("@A/") == ["@A/10@x", "@A/1@x", "@A/1@y", "@A/ä@x"]
     assert await found("@", 2) == ["@", "@A/10@x"]
-    assert await found("@C") == []
+    assert await found("@C/1@") == ["@C/1@soon", "@C/1@late"]
+    assert await found("@D") == []
     assert await found("@", 0) == []
     assert (await store.outbox_named(1, "@", limit=9))[0] == message("@A/1@z")
 

@@ -284,3 +284,23 @@ def test_of_a_workflow_whose_code_is_not_here() -> None:
         _clean(world)
 
     simulate(story, APP, sweep_after=6.0)
+
+
+def test_of_an_instance_whose_name_begins_like_a_row() -> None:
+    """Its rows are not taken for those of the other one."""
+
+    async def story(world: World) -> None:
+        world.node()
+        async with world.client() as client:
+            await client.call_later(Bell, "b", "ring", after=50, command_id="x")
+            row = next(iter(row for p in world.store.log.partitions for row in p.outbox))
+            other = row.removeprefix("@Bell/")
+            await client.call_later(Bell, other, "ring", after=40, command_id="y")
+            assert [each.command_id for each in await client.delayed.list(Bell, "b")] == ["x"]
+            assert await client.delayed.cancel(Bell, "b", "x") is True
+            assert [each.stream for each in await client.delayed.list()] == [f"Bell/{other}"]
+            assert await client.delayed.cancel(Bell, other, "y") is True
+        await world.stop_all()
+        _clean(world)
+
+    simulate(story, APP, partitions=1)
