@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Raw, Struct
 
+from actors import InvalidId
 from runtime.client.calls import Address, Calls, type_name
 from runtime.errors import CommandInvalid, Conflict
 from runtime.schedules import (
@@ -81,11 +82,12 @@ class Schedules:
             True when this request made it, False when it was there.
 
         Raises:
-            CommandInvalid: arguments that do not fit, an id that is too long, or no time that is still to come.
+            CommandInvalid: arguments that do not fit, or no time that is still to come.
+            InvalidId: the id is too long, or not allowed.
             Conflict: there is another schedule of that id.
         """
         if len(id.encode("utf-8", "surrogatepass")) > MAX_ID:
-            raise CommandInvalid(f"a schedule's id has at most {MAX_ID} bytes; {id!r} has more", "InvalidId")
+            raise InvalidId(f"a schedule's id has at most {MAX_ID} bytes; {id!r} has more")
         if not next_times(schedule, self._calls.now(), 1):
             raise CommandInvalid(
                 "the schedule has no time that is still to come: look at its end_at", "InvalidSchedule"
