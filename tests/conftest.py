@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import signal
@@ -13,6 +14,7 @@ import hypothesis
 import pytest
 
 from runtime.servers import RabbitControl, create_database, drop_database
+from tests.migrated import MigratedDatabases
 from tests.shared_servers import shared_server
 from tests.vhosts import ManagedBroker, VhostPool
 
@@ -54,6 +56,28 @@ async def fresh_database(postgres_url: str) -> AsyncIterator[Callable[[], Awaita
     """A factory of empty databases: awaiting its call gives an address. They are dropped after the test."""
     async for factory in _databases(postgres_url):
         yield factory
+
+
+@pytest.fixture(scope="session")
+def migrated_databases(postgres_url: str) -> Iterator[MigratedDatabases]:
+    """What `migrated_database` takes its databases from."""
+    databases = MigratedDatabases(postgres_url)
+    yield databases
+    asyncio.run(databases.drop_templates())
+
+
+@pytest.fixture
+async def migrated_database(migrated_databases: MigratedDatabases) -> AsyncIterator[Callable[[int], Awaitable[str]]]:
+    """A factory of stores without events: awaiting its call with a number of partitions gives a database's address."""
+    made: list[str] = []
+
+    async def create(partitions: int) -> str:
+        name, address = await migrated_databases.create(partitions)
+        made.append(name)
+        return address
+
+    yield create
+    await migrated_databases.drop(*made)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from eventstore import PostgresStore
-from runtime import Projection, Settings, migrate
+from runtime import Projection
 from runtime.readers.log_reader import LogReader
 from runtime.readers.projector import Projector
 from tests.conformance.store.building import commit, event, write
@@ -80,10 +80,9 @@ class Shelves:
 
 
 @pytest.fixture
-async def shelves(fresh_database: Callable[[], Awaitable[str]]) -> AsyncIterator[Shelves]:
+async def shelves(migrated_database: Callable[[int], Awaitable[str]]) -> AsyncIterator[Shelves]:
     """An empty log, migrated; node `n1` holds every partition under epoch 1."""
-    database = await fresh_database()
-    await migrate(Settings(database_url=database, partitions=PARTITIONS))
+    database = await migrated_database(PARTITIONS)
     kit = PostgresKit(database, PARTITIONS)
     leases = await kit.leases()
     await leases.claim("n1", range(PARTITIONS), TTL)

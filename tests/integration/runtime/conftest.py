@@ -9,8 +9,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from runtime import Client, Settings, connect, migrate, run_node, run_worker
+from runtime import Client, Settings, connect, run_node, run_worker
 from tests.integration.runtime.crew_app import APP, TABLES, settings_for
+from tests.migrated import declare
 
 Running = tuple[asyncio.Task[None], asyncio.Event]
 
@@ -76,13 +77,13 @@ def new_broker(request: pytest.FixtureRequest) -> Callable[[], Awaitable[str]] |
 
 @pytest.fixture
 async def installed(
-    new_broker: Callable[[], Awaitable[str]] | None, fresh_database: Callable[[], Awaitable[str]]
+    new_broker: Callable[[], Awaitable[str]] | None, migrated_database: Callable[[int], Awaitable[str]]
 ) -> AsyncIterator[Installation]:
     """A migrated database and, with RabbitMQ, a virtual host of its own."""
-    database = await fresh_database()
+    database = await migrated_database(4)
     broker = None if new_broker is None else await new_broker()
     settings = settings_for(database, broker, partitions=4)
-    await migrate(settings, APP)
+    await declare(settings, APP)
     os.environ["EFFECTS_URL"] = database
     async with AsyncExitStack() as clients:
         installation = Installation(settings, clients)

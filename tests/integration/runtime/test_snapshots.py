@@ -20,11 +20,12 @@ from actors.definition import ActorType
 from actors.entity import Entity
 from eventstore import Commit, LoadedStream, LoadRequest, NewEvent
 from eventstore.postgres import PostgresStore
-from runtime import Client, CommandError, Settings, connect, migrate
+from runtime import Client, CommandError, Settings, connect
 from runtime.assembly import open_leases, open_store, open_transport
 from runtime.node import Node
 from runtime.routing import partition_of
 from tests.integration.runtime.crew_app import settings_for
+from tests.migrated import declare
 from tests.unit.runtime.tally import DOUBLING, TALLIES, Counter, Tally
 from tests.waiting import wait_until
 
@@ -33,14 +34,14 @@ Read = list[tuple[str, int, int]]
 
 
 @pytest.fixture
-async def place(fresh_database: Callable[[], Awaitable[str]]) -> Settings:
+async def place(migrated_database: Callable[[int], Awaitable[str]]) -> Settings:
     """A migrated database, where Postgres carries the messages, too."""
-    return await _place(await fresh_database())
+    return await _place(await migrated_database(2))
 
 
 async def _place(database: str, **others: Any) -> Settings:
     settings = settings_for(database, None, partitions=2, **others)
-    await migrate(settings, TALLIES)
+    await declare(settings, TALLIES)
     return settings
 
 
@@ -249,12 +250,12 @@ async def _all_of(
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-async def test_identical_results(fresh_database: Callable[[], Awaitable[str]], seed: int) -> None:
+async def test_identical_results(migrated_database: Callable[[int], Awaitable[str]], seed: int) -> None:
     """Without snapshots; with one at each event; unloaded after each command; every command sent twice; all of it."""
     without, each = _kept_as(None), _kept_as(Snapshots(every_events=1, least_share=0))
 
     async def run(app: App, **how: bool) -> list[Any]:
-        return await _all_of(await _place(await fresh_database()), app, seed, **how)
+        return await _all_of(await _place(await migrated_database(2)), app, seed, **how)
 
     expected = await run(without)
     assert len(expected) > 50
