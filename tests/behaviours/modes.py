@@ -95,19 +95,21 @@ MODES = [
     Mode(name="all at once", snapshots=EACH_EVENT, unloads=True, copies=(0.0, 0.3), dies=True),
 ]
 
+ON_SERVERS = Mode(name="all at once", snapshots=EACH_EVENT, unloads=True, copies=(0.0,))
+
 
 class RepeatingBroker(MemoryBroker):
     """Puts copies of every message into its queue: commands, tasks, outcomes and replies."""
 
     def __init__(self, copies: Sequence[float], count: Count) -> None:
         super().__init__()
-        self._copies, self._count = copies, count
+        self.copies, self._count = copies, count
         self.under_way = 0
 
     def put(self, message: Message) -> bool:
         if not super().put(message):
             return False
-        for seconds in self._copies:
+        for seconds in self.copies:
             self._count["copies"] += 1
             if not seconds:
                 super().put(message)

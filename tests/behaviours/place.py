@@ -13,13 +13,16 @@ import asyncpg
 import msgspec
 
 from actors import App
-from runtime import Client, Settings, connect, migrate, run_node, run_worker
+from runtime import Client, Settings, connect, run_node, run_worker
 from tests.behaviours.modes import PLAIN, Count, Mode, MortalWorld, RepeatingBroker
 from tests.integration.runtime import audit as of_servers
 from tests.integration.runtime.crew_app import settings_for
+from tests.migrated import declare
 from tests.simulation.audit import audit_log, audit_rest
 from tests.simulation.world import Hosted, World, simulate
 from tests.waiting import wait_until
+
+PARTITIONS = 4  # on real servers
 
 Story = Callable[["Place"], Awaitable[None]]
 
@@ -28,7 +31,8 @@ class Place(ABC):
     """One installation. What it has running is stopped, and the log audited, when the story is over."""
 
     deletes = False  # a story that deletes instances says so
-    calm = True  # no mode makes work out of every step: a story may do thousands of them
+    repeats = False  # whether messages come twice, and so may tasks be run
+    calm = True  # under no mode: a story may do thousands of steps
 
     def __init__(self, app: App) -> None:
         self.app = app
@@ -85,11 +89,11 @@ class Place(ABC):
 class MemoryPlace(Place):
     """The memory store and transport, in virtual time; under a mode, or as it is."""
 
-    def __init__(self, world: World, clients: AsyncExitStack) -> None:
+    def __init__(self, world: World, clients: AsyncExitStack, mode: Mode = PLAIN) -> None:
         super().__init__(world.app)
         self.world, self._clients = world, clients
-        self.calm = not isinstance(world, MortalWorld)
-        self._seconds = 20 if self.calm else 200
+        self.repeats, self.calm = bool(mode.copies), mode == PLAIN
+        self._seconds = 200 if mode.dies else 20
 
     async def node(self, app: App | None = None) -> Hosted:
         return self.world.node(app=app)
@@ -242,7 +246,7 @@ def in_memory(story: Story, app: App, mode: Mode = PLAIN) -> Count:
 
         async def told(world: World) -> None:
             async with AsyncExitStack() as clients:
-                place = MemoryPlace(world, clients)
+                place = MemoryPlace(world, clients, mode)
                 await story(place)
                 await place.finish()
             count["deaths"] = world.deaths if isinstance(world, MortalWorld) else 0
@@ -252,9 +256,9 @@ def in_memory(story: Story, app: App, mode: Mode = PLAIN) -> Count:
 
 
 async def on_servers(app: App, database: str, broker: str | None, story: Story) -> None:
-    """Play a story on real servers, in an empty database and virtual host."""
-    settings = settings_for(database, broker, partitions=4)
-    await migrate(settings, app)
+    """Play a story on real servers, in an empty store and virtual host."""
+    settings = settings_for(database, broker, partitions=PARTITIONS)
+    await declare(settings, app)
     async with AsyncExitStack() as clients:
         place = ServerPlace(app, settings, clients)
         try:

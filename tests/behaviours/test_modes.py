@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from actors import Actor, App, Failure, Rejected, Workflow, command, event, query, task
 from runtime import CommandFailed
-from tests.behaviours.likeness import Likeness, likeness
+from tests.behaviours.conftest import Play
+from tests.behaviours.likeness import Likeness, likeness, normal
 from tests.behaviours.modes import MODES, PLAIN, Count, Mode, MortalWorld
 from tests.behaviours.place import MemoryPlace, Place, in_memory
 from tests.golden.app import app as golden_app
@@ -190,6 +191,19 @@ def _golden(name: str, mode: Mode) -> Likeness:
 
     with mode.on() as count:
         return simulate(told, golden_app, broker=mode.broker(count), world=mode.world, **mode.settings)
+
+
+@pytest.mark.parametrize("play", ["postgres, all at once", "rabbitmq, all at once"], indirect=True)
+def test_identical_results_on_real_servers(play: Play) -> None:
+    """With a snapshot at each event, actors unloaded all the time and every message twice: as in memory without that."""
+    plain, plain_logs, _ = _played(PLAIN)
+
+    async def story(place: Place) -> None:
+        assert await tell(place) == plain
+        for stream, events in plain_logs.items():
+            assert normal(await place.log(stream)) == events
+
+    play(story, APP)
 
 
 # Stories in which a mode may show in the history, and only there: the end is the same.
