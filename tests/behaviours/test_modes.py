@@ -221,8 +221,8 @@ SHOWS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("a node dies with each commit", "all at once"),
     ),
     "async_commands": (
-        "a command comes while another one is carried out; and a snapshot does not hold what was told before it",
-        ("snapshot at each event", "a node dies with each commit", "all at once"),
+        "a command comes while another one is carried out",
+        ("a node dies with each commit", "all at once"),
     ),
 }
 

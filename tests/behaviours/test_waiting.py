@@ -49,6 +49,7 @@ class Asking(Workflow):
         everybody = await asyncio.gather(ask("ann"), ask("nobody"), self.nap("bob"), return_exceptions=True)
         anybody = await self.first_of(self.nap("cid"), self.forever())
         helpful = await self.first_success("nobody", "nobody else", "dan")
+        late = "in time"
         try:
             async with asyncio.timeout(0.1):
                 await asyncio.gather(ask("eve"), self.forever())
