@@ -69,6 +69,11 @@ async def look_up(key: str) -> int:
     return len(key)
 
 
+@task(local=True, retry=Retry(max_attempts=2, first_delay=0.1, jitter=0))
+async def search(key: str) -> int:
+    raise OSError(f"no {key}")
+
+
 class Tasks(Workflow):
     """Results, failures declared and not, attempts, several at once, local ones."""
 
@@ -442,6 +447,65 @@ class Book(Actor):
         self.state.lines.append(e.line)
 
 
+class Listener(Workflow):
+    """Is given commands by others."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    async def run(self) -> list[str]:
+        await self.until(lambda: len(self.lines) >= 2)
+        return self.lines
+
+    @command
+    def hear(self, line: str) -> int:
+        self.lines.append(line)
+        return len(self.lines)
+
+
+class Speaker(Workflow):
+    """Calls a workflow, and tells it something."""
+
+    async def run(self) -> int:
+        heard: int = await self.actor(Listener, self.id).hear("one")
+        self.tell(Listener, self.id).hear("two")
+        await double(heard)
+        return heard
+
+
+class Turning(Workflow):
+    """Begins anew while a command is under way, in a newer version."""
+
+    def __init__(self) -> None:
+        self.turn = False
+
+    async def run(self, left: int) -> int:
+        await self.until(lambda: self.turn)
+        return self.continue_as_new(left - 1)
+
+    @command
+    async def turn_round(self, seconds: float) -> None:
+        self.turn = True
+        await asyncio.sleep(seconds)
+
+
+class TurningV2(Turning, name="Turning", version=2):
+    async def run(self, left: int) -> int:
+        await self.until(lambda: left == 0 and self.turn)
+        return left
+
+
+class Missing(Workflow):
+    """A local task fails for good, after several attempts."""
+
+    async def run(self) -> str:
+        try:
+            await search("key")
+        except TaskError as error:
+            return error.type
+        return "found"
+
+
 class Transfer(Workflow):
     """Gives other actors commands, and hears of them."""
 
@@ -465,10 +529,10 @@ class Reminded(Workflow):
         return "done"
 
 
-TASKS: list[Any] = [double, reserve, flaky, hopeless, look_up]
+TASKS: list[Any] = [double, reserve, flaky, hopeless, look_up, search]
 NOW: list[Any] = [
     Tasks, Waits, Handled, Child, Parent, Hurried, Bookable, Living, Mapped, Changing, VersionedV1, Versioned, Mended, Found, Promised,
-    Account, Book, Transfer, Desk, ScheduleWorkflow, Reminded,
+    Account, Book, Transfer, Desk, ScheduleWorkflow, Reminded, Listener, Speaker, Turning, TurningV2, Missing,
 ]  # fmt: skip
 BEFORE: list[Any] = [ChangingBefore, VersionedBefore, Mistaken, AccountBefore]
 

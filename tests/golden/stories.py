@@ -243,10 +243,60 @@ async def begun_anew(world: World, client: Client) -> list[str]:
     return ["Reminded/1", "Account/eve"]
 
 
+async def called(world: World, client: Client) -> list[str]:
+    await client.start("Listener", "1")
+    assert await client.execute("Speaker", "1") == 1
+    assert await client.result("Listener", "1") == ["one", "two"]
+    return ["Speaker/1", "Listener/1"]
+
+
+async def forks(world: World, client: Client) -> list[str]:
+    await client.start("Listener", "1")
+    assert await client.execute("Speaker", "1") == 1
+    at = [event.type for event in world.store.log.streams["Speaker/1"].events].index("TaskScheduled") + 1
+    await client.fork("Speaker", "1", "2", at=at)
+    assert await client.result("Speaker", "2") == 1
+    return ["Speaker/2"]
+
+
+async def noted(world: World, client: Client) -> list[str]:
+    await client.start(
+        "Found", "noted", input={"customer": "eve"}, memo={"by": "phone"}, search_attributes={"region": "north"}
+    )
+    await client.result("Found", "noted")
+    return ["Found/noted"]
+
+
+async def turned(world: World, client: Client) -> list[str]:
+    """A run that begins anew in a newer version, and one that is cancelled while it is about to."""
+    await client.start("Turning", "newer", input={"left": 1})
+    await deploy(world, app)
+    await client.start("Turning", "cancelled", input={"left": 5})
+    for id in ("newer", "cancelled"):
+        await client.submit("Turning", id, "turn_round", seconds=2)
+    await client.cancel("Turning", "cancelled")
+    await has(world, "Turning/cancelled", "RunCancelled")
+    await client.call("Turning", "newer", "turn_round", seconds=0)
+    assert await client.result("Turning", "newer") == 0
+    return ["Turning/newer", "Turning/cancelled"]
+
+
+async def whole_tree(world: World, client: Client) -> list[str]:
+    await client.start("Parent", "tree")
+    await has(world, "Parent/tree", "ChildFailed")
+    await client.terminate("Parent", "tree", "enough", tree=True)
+    return ["Parent/tree"]
+
+
+async def searched(world: World, client: Client) -> list[str]:
+    assert await client.execute("Missing", "1") == "OSError"
+    return ["Missing/1"]
+
+
 STORIES: dict[str, Story] = {
     story.__name__: story
     for story in (
         tasks, waits, commands, cancelled_command, children, hurried_children, endings, deadlines, continued, mapped, restarted, patches, versions, stuck_and_parked, attributes, actors, promises, async_commands,
-        paused, skipped, scheduled, begun_anew,
+        paused, skipped, scheduled, begun_anew, called, forks, noted, turned, whole_tree, searched,
     )
 }  # fmt: skip

@@ -216,7 +216,9 @@ async def test_killed_in_the_middle_and_restarted(shelves: Shelves) -> None:
             await shelves.add(id, *units)
             written[id] += units
             if sum(map(len, written.values())) >= looked + MOST_AHEAD:
-                looked = await wait_until(lambda: _worked_off(shelves, written), seconds=30, what="it is worked off")
+                looked = await wait_until(
+                    lambda: enough.is_set() or _worked_off(shelves, written), seconds=30, what="it is worked off"
+                )
 
     filling = asyncio.create_task(fill())
     for _ in range(3):
