@@ -185,6 +185,13 @@ class Hurried(Workflow):
             return type(late).__name__
 
 
+class Holding(Workflow):
+    """Waits for a child that waits."""
+
+    async def run(self) -> str:
+        return await self.execute(Child, f"{self.id}-held", "wait")
+
+
 class Bookable(Workflow):
     """Is cancelled, cleans up, or is terminated."""
 
@@ -532,9 +539,9 @@ class Reminded(Workflow):
 TASKS: list[Any] = [double, reserve, flaky, hopeless, look_up, search]
 NOW: list[Any] = [
     Tasks, Waits, Handled, Child, Parent, Hurried, Bookable, Living, Mapped, Changing, VersionedV1, Versioned, Mended, Found, Promised,
-    Account, Book, Transfer, Desk, ScheduleWorkflow, Reminded, Listener, Speaker, Turning, TurningV2, Missing,
+    Account, Book, Transfer, Desk, ScheduleWorkflow, Reminded, Listener, Speaker, Turning, TurningV2, Missing, Holding,
 ]  # fmt: skip
-BEFORE: list[Any] = [ChangingBefore, VersionedBefore, Mistaken, AccountBefore]
+BEFORE: list[Any] = [ChangingBefore, VersionedBefore, Mistaken, AccountBefore, Turning]
 
 app = App(actors=NOW, tasks=TASKS)
 before = App(actors=BEFORE, tasks=TASKS)  # the release before that

@@ -269,23 +269,26 @@ async def noted(world: World, client: Client) -> list[str]:
 
 async def turned(world: World, client: Client) -> list[str]:
     """A run that begins anew in a newer version, and one that is cancelled while it is about to."""
-    await client.start("Turning", "newer", input={"left": 1})
+    await deploy(world, before)
+    for id in ("newer", "cancelled"):
+        await client.start("Turning", id, input={"left": 1})
     await deploy(world, app)
-    await client.start("Turning", "cancelled", input={"left": 5})
     for id in ("newer", "cancelled"):
         await client.submit("Turning", id, "turn_round", seconds=2)
     await client.cancel("Turning", "cancelled")
     await has(world, "Turning/cancelled", "RunCancelled")
+    await has(world, "Turning/newer", "RunContinued")
     await client.call("Turning", "newer", "turn_round", seconds=0)
     assert await client.result("Turning", "newer") == 0
     return ["Turning/newer", "Turning/cancelled"]
 
 
 async def whole_tree(world: World, client: Client) -> list[str]:
-    await client.start("Parent", "tree")
-    await has(world, "Parent/tree", "ChildFailed")
-    await client.terminate("Parent", "tree", "enough", tree=True)
-    return ["Parent/tree"]
+    await client.start("Holding", "1")
+    await has(world, "Child/1-held", "RunStarted")
+    await client.terminate("Holding", "1", "enough", tree=True)
+    await has(world, "Child/1-held", "RunTerminated")
+    return ["Holding/1", "Child/1-held"]
 
 
 async def searched(world: World, client: Client) -> list[str]:

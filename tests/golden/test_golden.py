@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec import json, structs
 
 from actors.history import History, read_history
 from actors.journal import JOURNAL_TYPES
+from actors.journal.codec import _CLASSES as EVENTS
 from actors.testing import assert_replays
 from tests.golden.app import app
 from tests.golden.recording import HISTORIES, files_of, record_missing
@@ -35,6 +37,26 @@ def test_every_kind_of_journal_event_is_in_some_history() -> None:
     """A new kind comes with a story: see the README beside this."""
     recorded = {event.type for file in FILES for event in read(file).events}
     assert JOURNAL_TYPES - recorded == set()
+
+
+NOT_YET = {
+    "RunStarted.stop",  # only of a child whose end was asked for before its start came
+    "InstanceDeleted.run",
+    "ChildCompleted.correction", "ChildFailed.correction", "CommandAnswered.correction", "TaskCompleted.correction",
+    "TaskFailed.correction",
+}  # fmt: skip
+
+
+def test_every_field_of_the_journal_is_in_some_history() -> None:
+    """Also those that only some events of a kind have. The few that none has are named, so that no other joins them."""
+    recorded = {(event.type, name) for file in FILES for event in read(file).events for name in json.decode(event.data)}
+    fields = {
+        f"{type}.{field.encode_name}"
+        for type, event in EVENTS.items()
+        for field in structs.fields(event)
+        if (type, field.encode_name) not in recorded
+    }
+    assert fields - NOT_YET == set()
 
 
 def test_every_story_has_its_histories() -> None:
