@@ -217,7 +217,7 @@ async def test_killed_in_the_middle_and_restarted(shelves: Shelves) -> None:
             written[id] += units
             if sum(map(len, written.values())) >= looked + MOST_AHEAD:
                 looked = await wait_until(
-                    lambda: enough.is_set() or _worked_off(shelves, written), seconds=30, what="it is worked off"
+                    lambda: _worked_off(shelves, written, enough), seconds=30, what="it is worked off"
                 )
 
     filling = asyncio.create_task(fill())
@@ -247,10 +247,10 @@ async def test_killed_in_the_middle_and_restarted(shelves: Shelves) -> None:
     assert await _seen(shelves) == total
 
 
-async def _worked_off(shelves: Shelves, written: dict[str, list[int]]) -> int:
-    """How many are seen, when most of those that are written are; else 0."""
-    seen = await _seen(shelves)
-    return seen if seen > sum(map(len, written.values())) - MOST_AHEAD else 0
+async def _worked_off(shelves: Shelves, written: dict[str, list[int]], enough: asyncio.Event) -> int:
+    """How many are seen, when most of those that are written are, or no more will be; else 0."""
+    seen, total = await _seen(shelves), sum(map(len, written.values()))
+    return total if enough.is_set() else seen if seen > total - MOST_AHEAD else 0
 
 
 async def _beyond(shelves: Shelves, count: int) -> bool:
