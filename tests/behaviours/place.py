@@ -62,6 +62,10 @@ class Place(ABC):
         """Read a stream as an outsider: its events' types and data."""
 
     @abstractmethod
+    async def all_types(self) -> dict[str, list[str]]:
+        """Give the types of the events of every stream."""
+
+    @abstractmethod
     async def until(self, predicate: Callable[[], Any], what: str = "") -> Any:
         """Wait until a predicate, plain or async, gives something true, and give that; fail after 20 s."""
 
@@ -112,6 +116,10 @@ class MemoryPlace(Place):
 
     async def log(self, stream: str) -> list[tuple[str, Any]]:
         return log_of(self.world, stream)
+
+    async def all_types(self) -> dict[str, list[str]]:
+        streams = self.world.store.log.streams
+        return {name: [event.type for event in stream.events] for name, stream in streams.items()}
 
     async def until(self, predicate: Callable[[], Any], what: str = "") -> Any:
         return await self.world.until(predicate, seconds=self._seconds, what=what)
@@ -211,6 +219,12 @@ class ServerPlace(Place):
     async def log(self, stream: str) -> list[tuple[str, Any]]:
         rows = await self.sql("SELECT type, data FROM perdure.events WHERE stream = $1 ORDER BY version", stream)
         return [(row["type"], msgspec.json.decode(row["data"])) for row in rows]
+
+    async def all_types(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for row in await self.sql("SELECT stream, type FROM perdure.events ORDER BY stream, version"):
+            found.setdefault(row["stream"], []).append(row["type"])
+        return found
 
     async def until(self, predicate: Callable[[], Any], what: str = "") -> Any:
         return await wait_until(predicate, seconds=20, what=what)

@@ -58,8 +58,9 @@ def test_parent_and_child_complete_exactly_once_with_300_parents_on_several_node
         results = await asyncio.gather(*(client.result(Parent, str(n), timeout=200) for n in range(number)))
         assert results == [22 * n for n in range(number)]
         streams = [name for n in range(number) for name in (f"Parent/{n}", f"Child/{n}-a", f"Child/{n}-b")]
-        for stream in streams:
-            types = await place.types(stream)
+        logs = await place.all_types()
+        assert sorted(logs) == sorted(streams)
+        for stream, types in logs.items():
             assert (types.count("RunStarted"), types.count("RunCompleted")) == (1, 1), stream
             assert types.count("ChildStarted") == types.count("ChildCompleted") == 2 * stream.startswith("Parent/")
 
