@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import builtins
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from actors import RunCancelled, RunFailed, RunTerminated, RunTimedOut
+from actors.parent import Runs
 from runtime.client.answers import decode_created, decode_requested, decode_terminated, result_of
 from runtime.client.calls import Address, Given, StartOptions
 from runtime.client.subject import Subject
 from runtime.messages import Inbound, Reply, ReplyWhen, Status
 
+R = TypeVar("R")
 _FAILED = {
     Status.FAILED: RunFailed, Status.CANCELLED: RunCancelled, Status.TERMINATED: RunTerminated,
     Status.TIMED_OUT: RunTimedOut,
@@ -65,9 +68,29 @@ class Instances(Subject):
         message = self._calls.start(given, options, ReplyWhen.ACCEPTED)
         return decode_created(await self._ask(message, timeout)).created
 
+    @overload
     async def execute(
         self,
-        type: Address,
+        type: builtins.type[Runs[..., R]],
+        id: str,
+        *args: Any,
+        command_id: str | None = None,
+        correlation_id: str | None = None,
+        timeout: float | None = None,
+        input: Any = None,
+        search_attributes: Mapping[str, Any] | None = None,
+        memo: Any = None,
+        run_timeout: float | None = None,
+        reuse: str = "attach",
+        **kwargs: Any,
+    ) -> R: ...
+
+    @overload
+    async def execute(self, type: Address, id: str, *args: Any, **options: Any) -> Any: ...
+
+    async def execute(
+        self,
+        type: Any,
         id: str,
         *args: Any,
         command_id: str | None = None,
@@ -86,7 +109,13 @@ class Instances(Subject):
         message = self._calls.start(given, options, ReplyWhen.COMPLETED)
         return self._result(type, message, await self._asker.ask(message, timeout))
 
-    async def result(self, type: Address, id: str, *, timeout: float | None = None) -> Any:
+    @overload
+    async def result(self, type: builtins.type[Runs[..., R]], id: str, *, timeout: float | None = None) -> R: ...
+
+    @overload
+    async def result(self, type: Address, id: str, *, timeout: float | None = None) -> Any: ...
+
+    async def result(self, type: Any, id: str, *, timeout: float | None = None) -> Any:
         """Wait for a workflow's result, for ever if need be.
 
         Raises:
