@@ -218,8 +218,7 @@ def _begins_turn(event: HistoryEvent) -> bool:
 
 def explain(error: Exception, changes: Mapping[int, Raw]) -> str:
     """Say why the code can't live on from a cut, and what to do."""
-    if isinstance(error, Nondeterminism) and changes:
-        last = max(changes)
+    if isinstance(error, Nondeterminism) and changes and error.version > (last := max(changes)):
         return (
             f"with version {last} changed the code goes another way: at version {error.version} the copied journal has "
             f"{error.recorded}, but the code {error.wanted}. Fork at version {last}, so that it decides what follows"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from actors import App, Workflow, command, task
-from runtime import InstanceStuck
+from runtime import CommandInvalid, InstanceStuck
 from tests.simulation.audit import audit_log
 from tests.simulation.world import World, simulate
 
@@ -82,5 +82,30 @@ def test_it_is_stuck_until_a_node_can_read_it(what: str) -> None:
             assert await client.result(Scales, "1", timeout=30) == 5
         await world.stop_all()
         audit_log(world.store, APP)
+
+    simulate(story, APP)
+
+
+@pytest.mark.parametrize("what", UNREADABLE)
+def test_a_fork_of_it_is_refused(what: str) -> None:
+    """With the event and the reason, before anything is written; whether or not that event is to be changed."""
+    changes, why = UNREADABLE[what]
+
+    async def story(world: World) -> None:
+        world.node()
+        world.worker()
+        async with world.client() as client:
+            await client.start(Scales, "1", "flour")
+            stream = world.store.log.streams["Scales/1"]
+            await world.until(lambda: len(stream.events) == 3)
+            event = stream.events[2]
+            for name, value in changes.items():
+                setattr(event, name, value)
+            with pytest.raises(CommandInvalid, match="can't be replayed up to there") as refused:
+                await client.fork(Scales, "1", "2", at=3)
+            assert why.partition("Scales/1: ")[2] in str(refused.value)
+            with pytest.raises(CommandInvalid, match=r"(at|of) version 3"):
+                await client.fork(Scales, "1", "2", at=3, changes={3: {"result": 5}})
+            assert "Scales/2" not in world.store.log.streams
 
     simulate(story, APP)
