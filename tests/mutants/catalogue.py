@@ -340,6 +340,22 @@ DELAYED_ROW_LEFT_TO_MEMORY = Mutant(
     r"\(later|every client has its answers",
 )
 
+CANCELLED_IN_MEMORY_ONLY = Mutant(
+    "a cancelled command is remembered in memory only",
+    "a delayed command is handled or cancelled, never both",
+    [
+        Edit(
+            "runtime/hosting/entity.py",
+            "self.version, inbox=[mark], outbox_remove=[row])",
+            "self.version, outbox_remove=[row])",
+        )
+    ],
+    Tests(
+        ("tests/unit/runtime/test_cancelled_commands.py::test_a_node_that_dies_with_the_request_leaves_it_to_the_next",)
+    ),
+    "DID NOT RAISE",
+)
+
 MUTANTS = (
     NO_EPOCH_CHECK,
     MESSAGE_ID_REUSED,
@@ -364,4 +380,5 @@ MUTANTS = (
     SECOND_PROMISE_WINS,
     SAGA_CUT_SHORT,
     DELAYED_ROW_LEFT_TO_MEMORY,
+    CANCELLED_IN_MEMORY_ONLY,
 )
