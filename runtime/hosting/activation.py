@@ -31,16 +31,14 @@ from actors.journal import ErrorInfo
 from eventstore import (
     Commit,
     CommitRefused,
-    InboxMark,
     LoadedStream,
     LoadRequest,
-    OutboxMessage,
     StaleEpoch,
     StoreError,
     StoreUnavailable,
     UnserialisableInput,
 )
-from runtime.hosting.calls import answer_message, mark_of, outcome_of
+from runtime.hosting.crashed import MAX_ATTEMPTS, verdict
 from runtime.hosting.entity import EntityBehaviour
 from runtime.hosting.forgetting import deleted_at, forget, is_rest, outlived
 from runtime.hosting.forgetting import mark_id as mark_id_of_deletion
@@ -51,13 +49,12 @@ from runtime.hosting.item import Expire, Item, LocalDone, Step, TimerDue, Wake
 from runtime.hosting.marks import marks_of
 from runtime.hosting.parked import ParkedActor, is_workflow
 from runtime.hosting.workflow import WorkflowBehaviour
-from runtime.messages import Delete, Reply, Send, Start, Status
+from runtime.messages import Delete, Start
 
 if TYPE_CHECKING:
     from runtime.hosting.host import PartitionHost
 
 MANY_REFUSALS = 5  # of commits, one after the other: what the log refuses for ever must not be tried without a pause
-MAX_ATTEMPTS = 3  # handlings of one item that may raise something undeclared, before it is quarantined
 
 _FORGETTING = (Delete, Expire)
 
@@ -298,31 +295,20 @@ class Activation:
         self._reload([item] if item.attempts < MAX_ATTEMPTS else [], error=None)
 
     def _quarantine(self, item: Item, error: ErrorInfo) -> None:
-        reason = f"{error.type}: {error.message}"
-        note = ErrorInfo(
-            error.type, f"the handler crashed {item.attempts} times and the message was put aside: {reason}"
-        )
-        reply = Reply(Status.QUARANTINED, error=note)
-        marks: list[InboxMark] = []
-        outbox: list[OutboxMessage] = []
         if isinstance(item.content, TimerDue):
             self.host.timers.cleared([item.content.timer])  # its row is still there: the next sweep takes it up again
-        if isinstance(item.content, Send) and isinstance(self.behaviour, EntityBehaviour):
-            marks = self.behaviour.quarantined(item.content, reply)
-        if isinstance(item.content, Send) and (caller := item.content.caller) is not None:
-            if isinstance(self.behaviour, EntityBehaviour) and not marks:
-                self._done(Step(), item)  # an actor that can't be rebuilt; the command comes again
-                return
-            marks = marks or [mark_of(item.content, reply)]
-            outbox = [answer_message(item.content, caller, outcome_of(reply), self.host.ground.partitions)]
+        found = verdict(self.host.ground, self.behaviour, item, error)
+        if found is None:
+            self._done(Step(), item)
+            return
         self.host.quarantine.put(
             item,
-            reason,
+            f"{error.type}: {error.message}",
             stream=self.stream,
             version=self.behaviour.version,
-            marks=marks,
-            outbox=outbox,
-            replies=answers(item, reply),
+            marks=found.marks,
+            outbox=found.outbox,
+            replies=answers(item, found.reply),
         )
 
     # -- durable, or not ----------------------------------------------------------------------------------------
