@@ -40,7 +40,7 @@ from actors.handlers import command, event, query, validator
 from actors.saga import Saga
 from actors.snapshot import Snapshots
 from actors.task import Retry, Task, TaskContext, task, task_context
-from actors.upcasting import Renamed, Retired, Upcast, UpcastInput, UpcastResult, UpcastState
+from actors.upcasting import Renamed, Retired, Upcast, UpcastInput, UpcastPromise, UpcastResult, UpcastState
 from actors.workflow import Workflow
 
 __all__ = [
@@ -84,6 +84,7 @@ __all__ = [
     "Upcast",
     "UpcastFailed",
     "UpcastInput",
+    "UpcastPromise",
     "UpcastResult",
     "UpcastState",
     "Workflow",

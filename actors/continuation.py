@@ -29,6 +29,7 @@ from actors.journal import (
 )
 from actors.ledger import Ledger, TakenCommand
 from actors.turn import HistoryEvent
+from actors.upcasting import kept_under
 
 MOST_RUNS = 1000  # that may follow each other in one turn
 
@@ -55,7 +56,7 @@ class KeptRun(Struct, gc=False):
     cancel: CancelRequested | None = None
     attributes: dict[str, Attribute] | None = None
     schema: int = 1  # of the RunContinued
-    schemas: dict[str, int] = {}  # of the commands, where it is not 1
+    schemas: dict[str, int] = {}  # of the commands and promises, where it is not 1
     resolved: list[PromiseResolved] = []  # promises are the instance's: what settled one holds for all of its runs
     rejected: list[PromiseRejected] = []
     cancel_id: str | None = None  # of the last request to cancel, also when a former run heard it
@@ -120,8 +121,8 @@ def last_run(history: Sequence[HistoryEvent], kept: KeptRun | None = None) -> tu
             ledger.version += 1
         else:
             ledger.apply(event)
-            if recorded.schema != 1 and isinstance(event, CommandReceived):
-                ledger.schemas[event.id] = recorded.schema
+            if recorded.schema != 1 and (name := kept_under(event)) is not None:
+                ledger.schemas[name] = recorded.schema
     if isinstance(event, RunStarted):
         event = as_continued(event)
     if not isinstance(event, RunContinued):  # it can't be read: replay says so

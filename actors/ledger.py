@@ -52,6 +52,8 @@ from actors.journal import (
 )
 from actors.turn import CANCELLED, TERMINATED, TIMED_OUT, Outcome
 
+PROMISE = "\v"  # begins the name of a promise among the schemas; no command id has one
+
 
 class OpenTask:
     """A task that a worker still owes an outcome for. One that nobody awaits has no message, nor another attempt."""
@@ -119,7 +121,7 @@ class Ledger:
         self.cancel: CancelRequested | None = None  # the run's first, and the only one that counts
         self.cancel_id: str | None = None  # of the last one since the start, also when it was a former run's
         self.terminated: RunTerminated | None = None
-        self.schemas: dict[str, int] = {}  # of commands, by id, that were recorded in another form than the first
+        self.schemas: dict[str, int] = {}  # of commands and promises that were recorded in another form than the first
         self.outcome: Outcome | None = None
         self.paused: Paused | None = None
         self.corrections: dict[str, str] = {}  # what was done by hand, by the id of the request, in all runs
@@ -255,7 +257,7 @@ def _run_continued(ledger: Ledger, event: RunContinued) -> None:
     ledger.tasks, ledger.timers, ledger.ended = {}, {}, set()
     # The ends of children, and of commands to others, close rows. Commands without an outcome are the new run's.
     ledger.commands = {id: taken for id, taken in ledger.commands.items() if taken.outcome is None}
-    ledger.schemas = {id: schema for id, schema in ledger.schemas.items() if id in ledger.commands}
+    ledger.schemas = {id: schema for id, schema in ledger.schemas.items() if id in ledger.commands or id[:1] == PROMISE}
 
 
 def _run_completed(ledger: Ledger, event: RunCompleted) -> None:

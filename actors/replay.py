@@ -17,7 +17,6 @@ from actors.journal import (
     ChildStarted,
     CommandCompleted,
     CommandFailed,
-    CommandReceived,
     CommandSent,
     Emitted,
     Fact,
@@ -41,7 +40,7 @@ from actors.operation import TaskCall
 from actors.precedents import Precedents
 from actors.program import Program
 from actors.turn import HistoryEvent
-from actors.upcasting import NO_PAYLOADS
+from actors.upcasting import NO_PAYLOADS, kept_under
 
 E = TypeVar("E", bound=JournalEvent)
 
@@ -185,8 +184,8 @@ class Replay:
     def _lifted(self, fact: E, schema: int, version: int) -> E:
         """Bring an old form of arguments or results into today's, for the code alone: the ledger keeps what was recorded."""
         kind = self.program.kind
-        if isinstance(fact, CommandReceived):
-            self.ledger.schemas[fact.id] = schema
+        if (name := kept_under(fact)) is not None:
+            self.ledger.schemas[name] = schema
         elif isinstance(fact, RunStarted | RunContinued):
             kind = kind.versions.get(fact.type_version, kind)
         upcasters = kind.upcasters or NO_PAYLOADS

@@ -9,6 +9,7 @@ Nothing here reads a clock: time is the recorded time of the fact.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from actors.consequences import CONSEQUENCES
 from actors.continuation import MOST_RUNS, kept_run
@@ -16,7 +17,6 @@ from actors.definition import WorkflowType
 from actors.errors import Bug, Nondeterminism, UnknownType, UpcastFailed
 from actors.failures import error_info
 from actors.journal import (
-    CommandReceived,
     ErrorInfo,
     Fact,
     JournalEvent,
@@ -29,7 +29,9 @@ from actors.ledger import Ledger
 from actors.precedents import Precedents
 from actors.program import Program
 from actors.turn import NewRecord, Outcome, TimerRow, Turn
-from actors.upcasting import NEWEST, carries_payload
+from actors.upcasting import NEWEST, carries_payload, kept_under
+
+E = TypeVar("E", bound=JournalEvent)
 
 
 class TurnMaker:
@@ -125,8 +127,8 @@ class TurnMaker:
             if isinstance(event, RunContinued | RunStarted):
                 kind = kind.versions.get(event.type_version, kind)
             schema = 1 if kind.upcasters is None else kind.upcasters.newest(event, self.ledger)
-        if isinstance(event, CommandReceived):
-            self.ledger.schemas[event.id] = schema
+        if (name := kept_under(event)) is not None:
+            self.ledger.schemas[name] = schema
         return schema
 
     def _settle(self, turn: Turn, at: float) -> None:
@@ -159,8 +161,9 @@ class TurnMaker:
         self.broken, self.parked, ledger = None, False, self.ledger
         self.program = program = Program(self.kind, self.stream, ledger.run, continued.asked)
         program.replaying, program.precedents = precedents is not None, precedents
+        kind = self.kind.versions.get(continued.type_version, self.kind)
         for settled in ledger.promises.values():
-            program.promises.settle(settled)
+            program.promises.settle(self._lifted(settled, kind))
         program.forked(None if ledger.start is None else ledger.start.origin)
         if runs > MOST_RUNS:
             raise Bug(f"{self.stream} has continued as new {MOST_RUNS} times without ever waiting for anything")
@@ -169,17 +172,17 @@ class TurnMaker:
         if ledger.cancel is not None:
             program.loop.inside(program.feed, ledger.cancel)
         for taken in list(ledger.commands.values()):  # those that the former run has left
-            program.loop.inside(program.feed, self._lifted(taken.received))
+            program.loop.inside(program.feed, self._lifted(taken.received, program.kind))
         return program
 
-    def _lifted(self, received: CommandReceived) -> CommandReceived:
-        upcasters = self.program.kind.upcasters
-        if upcasters is None:
-            return received
+    def _lifted(self, heard: E, kind: WorkflowType) -> E:
+        """Bring what a former run has heard into the form that the new run's code knows."""
+        if kind.upcasters is None or (name := kept_under(heard)) is None:
+            return heard
         try:
-            return upcasters.lift(received, self.ledger.schemas.get(received.id, 1), self.ledger)
+            return kind.upcasters.lift(heard, self.ledger.schemas.get(name, 1), self.ledger)
         except UpcastFailed as error:
-            raise Bug(f"{self.stream}: {received.title()}, which a former run has left: {error}") from error
+            raise Bug(f"{self.stream}: {heard.title()}, which a former run has left: {error}") from error
 
     def _give_up(self, turn: Turn, numbers: list[int]) -> None:
         """Close the messages of tasks that nobody awaits any more, and stop those that run inside the node."""

@@ -16,8 +16,17 @@ from msgspec.structs import replace
 from actors.codec import decode_any, encode
 from actors.errors import DefinitionError, UpcastFailed
 from actors.failures import describe
-from actors.journal import ChildCompleted, CommandReceived, JournalEvent, RunContinued, RunStarted, TaskCompleted
-from actors.ledger import Ledger
+from actors.journal import (
+    ChildCompleted,
+    CommandAnswered,
+    CommandReceived,
+    JournalEvent,
+    PromiseResolved,
+    RunContinued,
+    RunStarted,
+    TaskCompleted,
+)
+from actors.ledger import PROMISE, Ledger
 
 E = TypeVar("E", bound=JournalEvent)
 Change = Callable[[Any], Any]  # JSON as builtins in, JSON as builtins out; it may change what it is given
@@ -61,7 +70,15 @@ class UpcastInput(Struct, frozen=True):
 
 
 class UpcastResult(Struct, frozen=True):
-    """The recorded results of a task, or of a child workflow by its type's name, from one schema to the next."""
+    """The recorded results of a task, of a child workflow by its type's name, or of another's command, as `"Account.move"`, from one schema to the next."""
+
+    of: str
+    schema: int
+    change: Change
+
+
+class UpcastPromise(Struct, frozen=True):
+    """The recorded values of the promise of a name, from one schema to the next."""
 
     of: str
     schema: int
@@ -69,7 +86,8 @@ class UpcastResult(Struct, frozen=True):
 
 
 ActorUpcaster = Upcast | Renamed | Retired | UpcastState
-WorkflowUpcaster = UpcastInput | UpcastResult
+WorkflowUpcaster = UpcastInput | UpcastResult | UpcastPromise
+_OF_WHAT: dict[type, str] = {UpcastInput: "input", UpcastResult: "result", UpcastPromise: "promise"}
 
 
 class Chain:
@@ -152,9 +170,9 @@ class PayloadUpcasters:
         known = set(inputs)
         changes: dict[tuple[str, str], dict[int, Change]] = {}
         for one in declared:
-            if not isinstance(one, UpcastInput | UpcastResult):
-                raise DefinitionError(f"{owner}.upcasters: {one!r} is none of UpcastInput, UpcastResult")
-            what = "input" if isinstance(one, UpcastInput) else "result"
+            if not isinstance(one, UpcastInput | UpcastResult | UpcastPromise):
+                raise DefinitionError(f"{owner}.upcasters: {one!r} is none of UpcastInput, UpcastResult, UpcastPromise")
+            what = _OF_WHAT[type(one)]
             if what == "input" and one.of not in known:
                 raise DefinitionError(f"{owner}.upcasters: {owner} has no command {one.of!r}, and it is not 'run'")
             _add(owner, changes.setdefault((what, one.of), {}), one.schema, one.change, f"{what} of {one.of}")
@@ -170,18 +188,32 @@ class PayloadUpcasters:
     def lift(self, event: E, schema: int, ledger: Ledger) -> E:
         """Give an event with its payload in the newest form; raises `UpcastFailed`."""
         chain = self._chains.get(_subject(event, ledger))
-        if chain is None or schema in (NEWEST, chain.newest):
+        if chain is None or schema in (NEWEST, chain.newest) or _is_failure(event):
             return event
         field = "input" if isinstance(event, RunStarted | RunContinued | CommandReceived) else "result"
         return replace(event, **{field: Raw(chain.lift(schema, getattr(event, field)))})
 
 
+_WITH_PAYLOAD = (
+    RunStarted, RunContinued, CommandReceived, TaskCompleted, ChildCompleted, CommandAnswered, PromiseResolved
+)  # fmt: skip
 NO_PAYLOADS = PayloadUpcasters("", (), ())
+
+
+def _is_failure(event: JournalEvent) -> bool:
+    return isinstance(event, CommandAnswered) and event.error is not None
 
 
 def carries_payload(event: JournalEvent) -> bool:
     """Say whether an event has something whose form may change."""
-    return isinstance(event, RunStarted | RunContinued | CommandReceived | TaskCompleted | ChildCompleted)
+    return isinstance(event, _WITH_PAYLOAD)
+
+
+def kept_under(event: JournalEvent) -> str | None:
+    """Give the name under which the ledger keeps an event's schema, for a run after the one that hears it; None: it does not."""
+    if isinstance(event, CommandReceived):
+        return event.id
+    return f"{PROMISE}{event.name}" if isinstance(event, PromiseResolved) else None
 
 
 def _subject(event: JournalEvent, ledger: Ledger) -> tuple[str, str]:
@@ -196,6 +228,11 @@ def _subject(event: JournalEvent, ledger: Ledger) -> tuple[str, str]:
         case ChildCompleted():
             child = ledger.children.get(event.child)
             return "result", "" if child is None else child.type
+        case CommandAnswered():
+            sent = ledger.sent.get(event.command)
+            return "result", "" if sent is None else f"{sent.type}.{sent.name}"
+        case PromiseResolved():
+            return "promise", event.name
         case _:
             return "", ""
 

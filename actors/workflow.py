@@ -132,7 +132,7 @@ class Workflow(Parent, Speaker):
     retention: ClassVar[timedelta | None] = None  # how long an instance is kept after its end; None: for ever
     upcasters: ClassVar[
         Sequence[WorkflowUpcaster]
-    ] = ()  # how old forms in journals are read: UpcastInput, UpcastResult
+    ] = ()  # how old forms in journals are read: UpcastInput, UpcastResult, UpcastPromise
     _perdure: Surroundings
 
     if TYPE_CHECKING:

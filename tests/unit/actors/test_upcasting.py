@@ -22,6 +22,7 @@ from actors import (
     Snapshots,
     Upcast,
     UpcastInput,
+    UpcastPromise,
     UpcastResult,
     UpcastState,
     Workflow,
@@ -31,6 +32,8 @@ from actors import (
 )
 from actors.definition import ActorType
 from actors.entity import Entity
+from actors.journal import ErrorInfo, PromiseResolved
+from actors.turn import Outcome
 from tests.unit.actors.stage import Recorded, Stage, raw
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
@@ -326,6 +329,71 @@ def test_inputs_and_results_of_before_are_read_as_todays() -> None:
     assert stage.replayed(After, [quote]).outcome == stage.execution.outcome
 
 
+class Asking(Workflow, name="Asking"):
+    """Of before: promises and answers were numbers of euros."""
+
+    def __init__(self) -> None:
+        self.go = False
+
+    async def run(self, rounds: int = 1) -> str:
+        offered = await self.promise("price", Any)
+        asked = await self.actor("Shop", "1").quote(sku="tea")
+        await self.until(lambda: self.go)
+        if rounds:
+            return self.continue_as_new(rounds - 1)
+        return f"{offered} {asked}"
+
+    @command
+    def end(self) -> None:
+        self.go = True
+
+
+class AskingNow(Asking, name="Asking"):
+    upcasters: ClassVar[Any] = (
+        UpcastPromise("price", 1, lambda euros: {"cents": euros * 100}),
+        UpcastResult("Shop.quote", 1, lambda euros: {"cents": euros * 100}),
+        UpcastResult("Shop.quote", 2, lambda old: old | {"currency": "EUR"}),
+    )
+
+
+def answered(stage: Stage, number: int, result: Any) -> None:
+    stage.keep(stage.execution.command_answered(number, "Shop/1", Outcome(raw(result)), stage.now))
+
+
+def test_promises_and_answers_of_before_are_read_as_todays() -> None:
+    """Also by the run after the one that heard them; what comes from now on has the newest schema."""
+    stage = Stage(Asking)
+    stage.start()
+    stage.keep(stage.execution.settle_promise(PromiseResolved("price", raw(4), "r"), stage.now))
+    answered(stage, 1, 5)
+    stage.reload(AskingNow)
+    stage.command("end")
+    answered(stage, 2, {"cents": 600, "currency": "CHF"})
+    stage.reload(AskingNow)
+    stage.command("end")
+    assert stage.result == "{'cents': 400} {'cents': 600, 'currency': 'CHF'}"
+    schemas = [event.schema for event in stage.journal if event.type in {"PromiseResolved", "CommandAnswered"}]
+    assert schemas == [1, 1, 3]
+    assert stage.replayed(AskingNow).outcome == stage.execution.outcome
+
+
+def test_answers_of_before_to_the_run_that_asked() -> None:
+    """The same run goes on with both in today's form; a failure has no form."""
+    for failed in (False, True):
+        stage = Stage(Asking)
+        stage.start(rounds=0)
+        stage.keep(stage.execution.settle_promise(PromiseResolved("price", raw(4), "r"), stage.now))
+        if failed:
+            error = Outcome(error=ErrorInfo("Rejected", "no tea"))
+            stage.keep(stage.execution.command_answered(1, "Shop/1", error, stage.now))
+        else:
+            answered(stage, 1, 5)
+            stage.reload(AskingNow)
+            stage.command("end")
+            assert stage.result == "{'cents': 400} {'cents': 500, 'currency': 'EUR'}"
+        assert stage.replayed(AskingNow).outcome == stage.execution.outcome
+
+
 def test_a_task_that_was_scheduled_before_may_answer_in_the_new_form() -> None:
     """Its result is recorded with the schema of the code that records it."""
     stage = old_journal()
@@ -374,7 +442,7 @@ def test_a_history_newer_than_the_code_is_named() -> None:
     [
         ([UpcastInput("notes", 1, in_grams)], "has no command 'notes'"),
         ([UpcastResult("quote", 2, in_grams)], "those of the result of quote go from schema 2"),
-        ([Upcast(Added, 1, in_grams)], "is none of UpcastInput, UpcastResult"),
+        ([Upcast(Added, 1, in_grams)], "is none of UpcastInput, UpcastResult, UpcastPromise"),
     ],
 )
 def test_a_workflows_declaration_that_cant_work_is_refused(declared: list[Any], complaint: str) -> None:
