@@ -90,9 +90,9 @@ class HandlerProgram(Program):
         """Take an event that the code emits."""
         self._decisions.append(Emitted(record.type, Raw(record.data), record.schema))
 
-    def decided(self) -> list[JournalEvent]:
+    def decided(self, *, ending: bool = True) -> list[JournalEvent]:
         """Give the turn's decisions; the one that ends the command says how far the numbering has come."""
-        decided = super().decided()
+        decided = super().decided(ending=ending)
         for decision in decided:
             if isinstance(decision, CommandCompleted | CommandFailed):
                 decision.asked = self.asked

@@ -92,8 +92,13 @@ class Program(Requests):
         if self._bug is not None and not self._diverged:
             raise Bug(f"{self.stream}: {describe(self._bug)}") from self._bug
 
-    def decided(self) -> list[JournalEvent]:
-        """Give the turn's decisions in the order the code took them.
+    @property
+    def is_over(self) -> bool:
+        """Whether the run's code has ended for good, and nobody has been told yet. What comes now is no new run's."""
+        return isinstance(self._run_outcome, Outcome)
+
+    def decided(self, *, ending: bool = True) -> list[JournalEvent]:
+        """Give the turn's decisions in the order the code took them; without `ending`, all but the end of the run.
 
         A run ends when its handlers have, and one that was asked to cancel when its shielded sections have, too. For a
         new run it does not wait for handlers that that one may begin again.
@@ -108,7 +113,7 @@ class Program(Requests):
                 self.timers[decision.number] = decision
                 decided.append(TimerSet(decision.number, decision.when()))
         self._decisions = []
-        if (outcome := self._run_outcome) is not None and self._may_end():
+        if ending and (outcome := self._run_outcome) is not None and self._may_end():
             self._run_outcome = None
             decided.append(self._end(outcome))
         return decided

@@ -23,6 +23,7 @@ from actors.journal import (
     InstanceDeleted,
     JournalEvent,
     Patched,
+    Resumed,
     RunContinued,
     RunStarted,
     Stuck,
@@ -169,8 +170,15 @@ class Replay:
             self.held.append(heard)
             return
         program.feed(heard)
-        if decided := program.decided():
+        if decided := program.decided(ending=not (program.is_over and self._is_stuck_after(fact, version))):
             self.owed.extend(decided)
+
+    def _is_stuck_after(self, fact: Fact, version: int) -> bool:
+        """Say whether more may be recorded before `Resumed`: a run does not end before its code has heard of that, too."""
+        following = version - self._begun_at
+        if following < len(self._history) and self._history[following].type == Stuck.__name__:
+            return True
+        return type(fact) is not Resumed and (self.ledger.stuck or type(fact) is Stuck)
 
     def _goes_on(self, fact: Fact) -> bool:
         """Let a paused instance's code hear of what it missed, when this fact says so; says whether it does."""
