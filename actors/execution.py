@@ -219,7 +219,7 @@ class Execution(Correcting):
 
     def _start_again(self, started: RunStarted, at: float) -> Turn:
         turn = Turn()
-        self.parked = False
+        self.parked, self._owed, self._held = False, (), []  # what the former run still wanted it wants no more
         self._append(turn, started)
         try:
             self._begin(turn, as_continued(started), at, 1)
