@@ -58,7 +58,13 @@ class Flow(Workflow):
         return "poked"
 
     async def _together(self, deed: Deed) -> Any:
-        return await asyncio.gather(*(self._do(each) for each in deed.deeds))
+        if not any(each.do in {"hold", "saga"} for each in deed.deeds):
+            return await asyncio.gather(*(self._do(each) for each in deed.deeds))
+        async with (
+            asyncio.TaskGroup() as group
+        ):  # waits for the clean-up of all, which a gather that is cancelled does not
+            doing = [group.create_task(self._do(each)) for each in deed.deeds]
+        return [each.result() for each in doing]
 
     async def _race(self, deed: Deed) -> Any:
         try:
