@@ -57,6 +57,8 @@ def _answer(journals: Journals, name: str, run: Run, sent: Entry, target: str) -
         assert run.end is not None, f"{key}: {target} never answered"
         return
     answer = answers[0].data
+    if answer.get("correction") is not None:
+        return  # settled by hand, whatever the other did
     entries = journals.entries.get(target, [])
     done = found(entries, "CommandCompleted", id=key) + found(entries, "CommandFailed", id=key)
     if done:
