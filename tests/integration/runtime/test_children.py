@@ -15,7 +15,7 @@ from tests.integration.runtime.crew_app import Family, Order, Stamped, result_of
 from tests.integration.runtime.test_sigkill import Crew
 from tests.waiting import wait_until
 
-PARENTS, CHILDREN = 300, 12
+PARENTS, CHILDREN = 100, 12  # 300 are in tests/behaviours/test_family.py
 WAIT = 80.0
 
 

@@ -18,7 +18,7 @@ from tests.integration.runtime.conftest import Installation
 from tests.integration.runtime.crew_app import Account, Order, result_of
 from tests.waiting import wait_until
 
-ORDERS, ACCOUNTS, DEPOSITS, KILLS = 150, 5, 100, 10
+ORDERS, ACCOUNTS, DEPOSITS, KILLS = 90, 5, 100, 6
 WAIT = 80.0
 _ROOT = Path(__file__).resolve().parents[3]
 
