@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import structlog
 
-from actors import InvalidInput
+from actors import InvalidInput, PayloadRefused
+from actors.definition import WorkflowType
 from actors.journal import Caller, ErrorInfo
 from eventstore import Commit, OutboxMessage
 from runtime.hosting.calls import answer_message, outcome_of
@@ -16,6 +17,7 @@ from runtime.hosting.handling import done_key, is_acceptance
 from runtime.hosting.item import Item, Wake
 from runtime.hosting.own_commits import OwnCommits
 from runtime.hosting.quarantine import Quarantine
+from runtime.hosting.recorded import recorded
 from runtime.hosting.replies import repeated
 from runtime.hosting.services import Services
 from runtime.messages import (
@@ -23,6 +25,7 @@ from runtime.messages import (
     Reply,
     ReplyWhen,
     Send,
+    Start,
     Status,
     TaskOutcome,
     decode_inbound,
@@ -63,15 +66,19 @@ class Unhandled:
         )
 
     async def repeat_answer(self, delivery: Delivery, subscription: Subscription) -> bool:
-        """Answer a command that an actor has handled before from its inbox, and run nothing; say whether that was so.
+        """Answer what was handled before from the inbox or the journal, and run nothing; say whether that was so.
 
         Raises:
-            StoreError: the inbox can't be read.
+            StoreError: they can't be read.
         """
         try:
             content = decode_inbound(delivery.body)
         except InvalidInput:
             return False
+        if not isinstance(content, Send | Start):
+            return False
+        if isinstance(self._ground.app.types.get(content.type), WorkflowType):
+            return await self._repeat_recorded(content, delivery, subscription)
         if not isinstance(content, Send):
             return False
         key = (content.stream, content.command_id)
@@ -83,6 +90,20 @@ class Unhandled:
         if content.reply_when is ReplyWhen.ACCEPTED or done in marks or not is_acceptance(mark):
             self._services.reply(answers(Item(content, delivery, subscription), repeated(content, mark.reply)))
         # Else it is under way, and its sender asks again.
+        subscription.ack(delivery)
+        return True
+
+    async def _repeat_recorded(self, content: Send | Start, delivery: Delivery, subscription: Subscription) -> bool:
+        events = await self._services.store.read_stream(content.stream)
+        try:
+            found = recorded(content, events)
+        except PayloadRefused as error:
+            log.warning("journal can't be read", actor=content.stream, error=str(error))
+            return False
+        if found is None:
+            return False
+        if found.answer is not None:
+            self._services.reply(answers(Item(content, delivery, subscription), found.answer))
         subscription.ack(delivery)
         return True
 

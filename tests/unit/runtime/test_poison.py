@@ -282,8 +282,11 @@ def test_a_message_that_kills_its_node_is_found_out() -> None:
     assert 2 <= simulate(story, APP) <= 8
 
 
-def test_a_command_whose_node_dies_after_its_commit_is_answered_not_put_aside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It took effect, so nobody may be told that it did not."""
+@pytest.mark.parametrize("what", ["an actor's command", "a start", "a workflow's command"])
+def test_what_took_effect_though_its_node_died_is_answered_not_put_aside(
+    what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody may be told that it had no effect."""
     done = PartitionHost.done
     up: list[Any] = []
 
@@ -302,8 +305,15 @@ def test_a_command_whose_node_dies_after_its_commit_is_answered_not_put_aside(mo
         monkeypatch.setattr(PartitionHost, "done", die_before_the_ack)
         keeping = asyncio.ensure_future(keep_a_node_up())
         async with world.client() as client:
-            assert await client.call(Adder, "a", "add", 7, command_id="deadly", timeout=200) == 1
-            assert await client.call(Adder, "a", "add", 1, timeout=200) == 2
+            match what:
+                case "a start":
+                    assert await client.start(Waiting, "1", 7, command_id="deadly", timeout=200)
+                case "a workflow's command":
+                    await client.start(Waiting, "1", 7, timeout=200)
+                    assert await client.call(Waiting, "1", "take", 7, command_id="deadly", timeout=200) == 7
+                case _:
+                    assert await client.call(Adder, "a", "add", 7, command_id="deadly", timeout=200) == 1
+            assert await client.call(Adder, "b", "add", 1, timeout=200) == 1
         keeping.cancel()
         await world.stop_all()
         assert _quarantined(world) == []
