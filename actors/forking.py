@@ -27,6 +27,7 @@ from actors.journal import (
     ChildStarted,
     CommandReceived,
     CommandSent,
+    InstanceDeleted,
     JournalEvent,
     Origin,
     RunContinued,
@@ -87,6 +88,10 @@ def copy(kind: ActorType | WorkflowType, events: Sequence[HistoryEvent], origin:
     if beyond := [version for version in origin.changes if not 1 <= version <= origin.version]:
         raise InvalidInput(
             f"version {beyond[0]} is to be changed, but only versions 1 to {origin.version} are copied; fork at a later version"
+        )
+    if events[-1].type == InstanceDeleted.__name__:
+        raise InvalidInput(
+            f"{origin.stream} was deleted, and nothing had begun by version {origin.version}; fork at a later one"
         )
     origin = msgspec.structs.replace(
         origin, sent=max(map(_sent, events), default=0), seed=_seed(events[0]) or origin.stream

@@ -12,7 +12,7 @@ from msgspec import Raw, Struct, json
 from actors import Actor, App, Workflow, command, event, query, task
 from actors.journal import Caller, Stop
 from eventstore import TimerKey
-from runtime import NotFound
+from runtime import CommandError, NotFound
 from runtime.messages import (
     AwaitResult,
     Cancel,
@@ -353,5 +353,28 @@ def test_an_id_of_a_type_that_nobody_knows_any_more() -> None:
             world.node(app=App(actors=[Parent, Job], tasks=[work]))
             assert (await ask(client, AwaitResult(type="Notes", id="1"))).status is Status.INVALID
             assert await client.list() == []
+
+    simulate(story, APP)
+
+
+def test_a_fork_of_one_that_has_begun_anew() -> None:
+    """It lives on like any; but what is left of a deleted instance is none."""
+
+    async def story(world: World) -> None:
+        world.node()
+        world.worker()
+        async with world.client() as client:
+            for _ in range(2):
+                await client.start_and_call(Job, "1", {"n": 1}, "go")
+                assert await client.result(Job, "1") == 2
+                await client.delete(Job, "1")
+            with pytest.raises(CommandError, match="was deleted"):
+                await client.fork(Job, "1", "3", at=1)
+            await client.start_and_call(Job, "1", {"n": 1}, "go")
+            assert await client.result(Job, "1") == 2
+            await client.fork(Job, "1", "2", at=3)
+            await client.call(Job, "2", "go")
+            assert await client.result(Job, "2") == 2
+        await end(world)
 
     simulate(story, APP)
