@@ -356,6 +356,30 @@ CANCELLED_IN_MEMORY_ONLY = Mutant(
     "DID NOT RAISE",
 )
 
+RUNNING_FORGOTTEN = Mutant(
+    "running forgotten by a schedule's next run",
+    "a schedule knows what runs, also when it has started over",
+    [
+        Edit(
+            "runtime/schedules/workflow.py",
+            "                self._watch(adopt(self._program, running.number, running.type, running.id), running)\n",
+            "                adopt(self._program, running.number, running.type, running.id)\n",
+        )
+    ],
+    Tests(
+        ("tests/unit/runtime/schedules/test_schedule_workflow.py::test_a_schedule_begins_new_runs_and_knows_what_runs",)
+    ),
+    r"assert \[\] ==",
+)
+
+UPDATE_BEFORE_A_LOOK = Mutant(
+    "schedule updated before a look at the old times",
+    "each time of a schedule is dealt with once, over updates, pauses and new runs",
+    [Edit("runtime/schedules/workflow.py", "        self._look(late=False)\n", "")],
+    Tests(("tests/property/runtime/test_schedule_workflow.py",)),
+    r"assert \(\(\d+ \+ \d+\) \+",
+)
+
 MUTANTS = (
     NO_EPOCH_CHECK,
     MESSAGE_ID_REUSED,
@@ -381,4 +405,6 @@ MUTANTS = (
     SAGA_CUT_SHORT,
     DELAYED_ROW_LEFT_TO_MEMORY,
     CANCELLED_IN_MEMORY_ONLY,
+    RUNNING_FORGOTTEN,
+    UPDATE_BEFORE_A_LOOK,
 )
