@@ -28,6 +28,7 @@ from actors.journal import (
     decode_event,
 )
 from actors.ledger import Ledger, TakenCommand
+from actors.retrying import undone
 from actors.turn import HistoryEvent
 from actors.upcasting import kept_under
 
@@ -112,7 +113,11 @@ def last_run(history: Sequence[HistoryEvent], kept: KeptRun | None = None) -> tu
     if (place := next(places, None)) is None:
         return kept, 0
     ledger, event = Ledger() if kept is None else kept.ledger(), None
+    taken_back = undone(history)
     for recorded in history[: place + 1]:
+        if recorded.version in taken_back:
+            ledger.version += 1
+            continue
         try:
             event = decode_event(recorded.type, recorded.data)
         except PayloadRefused:

@@ -9,6 +9,7 @@ from msgspec import Raw
 
 from actors.journal import Correction, ErrorInfo, Paused, Resumed, Unpaused
 from actors.recovery import Recovery
+from actors.retrying import retry
 from actors.skipping import by_hand
 from actors.turn import Turn
 
@@ -41,6 +42,16 @@ class Correcting(Recovery):
             turn.resumed = True
             self._append(turn, Resumed())
         self._give_owed(turn, at)
+        return turn
+
+    def retry(self, correction: Correction, at: float) -> Turn:
+        """Have a failed run go on from its failed step. Load the instance again when that is durable: what is here is over.
+
+        Raises:
+            InvalidInput: it can't; the message says why, and what to do instead.
+        """
+        turn = Turn()
+        self._append(turn, retry(self.last_turn or (), self.ledger, correction, at))
         return turn
 
     def skip(self, number: int, correction: Correction, outcome: Raw | ErrorInfo | None, at: float) -> Turn:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from msgspec.structs import replace
+
 from actors.attributes import Attribute
 from actors.failures import cancelled, terminated, timed_out
 from actors.journal import (
@@ -36,6 +38,7 @@ from actors.journal import (
     RunCompleted,
     RunContinued,
     RunFailed,
+    RunRetried,
     RunStarted,
     RunTerminated,
     RunTimedOut,
@@ -58,11 +61,12 @@ PROMISE = "\v"  # begins the name of a promise among the schemas; no command id 
 class OpenTask:
     """A task that a worker still owes an outcome for. One that nobody awaits has no message, nor another attempt."""
 
-    __slots__ = ("attempt", "awaited", "scheduled")
+    __slots__ = ("attempt", "awaited", "former", "scheduled")
 
     def __init__(self, scheduled: TaskScheduled) -> None:
         self.scheduled = scheduled
         self.attempt = 1
+        self.former = 0  # attempts before it was tried again by hand: they count no more
         self.awaited = True  # as far as the code was run: no event says otherwise
 
 
@@ -91,6 +95,7 @@ class Ledger:
         "outcome",
         "paused",
         "promises",
+        "retried",
         "run",
         "schemas",
         "sent",
@@ -125,6 +130,7 @@ class Ledger:
         self.outcome: Outcome | None = None
         self.paused: Paused | None = None
         self.corrections: dict[str, str] = {}  # what was done by hand, by the id of the request, in all runs
+        self.retried = False  # and what was open is not open again yet
         self.stuck = False
         self.stuck_by: str | None = None  # the type of the error that the journal names
 
@@ -247,7 +253,7 @@ def _start_again(ledger: Ledger, event: RunStarted) -> None:
     ledger.commands, ledger.schemas, ledger.promises = {}, {}, {}
     ledger.outcome = ledger.cancel = ledger.cancel_id = ledger.terminated = ledger.stuck_by = None
     ledger.paused = None
-    ledger.stuck = False
+    ledger.stuck = ledger.retried = False
 
 
 def _run_continued(ledger: Ledger, event: RunContinued) -> None:
@@ -317,6 +323,18 @@ def _unpaused(ledger: Ledger, event: Unpaused) -> None:
 
 def _resumed(ledger: Ledger, _: Resumed) -> None:
     ledger.stuck, ledger.stuck_by = False, None
+    ledger.retried = False
+
+
+def _run_retried(ledger: Ledger, event: RunRetried) -> None:
+    # The turn that is taken back this ledger has never heard of, or it is of no use any more.
+    ledger.outcome, ledger.retried = None, True
+    ledger.corrections[event.id] = "retry"
+    ledger.timers = {number: due + event.idle for number, due in ledger.timers.items()}
+    if ledger.start is not None and ledger.start.deadline is not None:
+        ledger.start = replace(ledger.start, deadline=ledger.start.deadline + event.idle)
+    if (task := ledger.tasks.get(event.step)) is not None:
+        task.former, task.attempt = task.attempt, task.attempt + 1
 
 
 # A table, because every event of every replay comes by here, and `match` tries one class after another.
@@ -351,6 +369,7 @@ _TAKE: dict[type[JournalEvent], Callable[[Ledger, Any], None]] = {
     RunTimedOut: _run_timed_out,
     Stuck: _stuck,
     Resumed: _resumed,
+    RunRetried: _run_retried,
     Paused: _paused,
     Unpaused: _unpaused,
     AttributesSet: _attributes_set,

@@ -12,6 +12,7 @@ from msgspec import Raw
 
 from actors.errors import PayloadRefused
 from actors.journal import JournalEvent, Patched, Resumed, RunContinued, Stuck, ValueRecorded, decode_event
+from actors.retrying import undone
 from actors.turn import HistoryEvent
 
 _NEXT = RunContinued.__name__
@@ -58,7 +59,10 @@ class Precedents:
 
     def _read(self) -> None:
         history, self._history = self._history or (), None
+        taken_back = undone(history)
         for recorded in map(history.__getitem__, range(self._place, len(history))):
+            if recorded.version in taken_back:
+                continue
             if recorded.type == _NEXT:
                 break  # the next run decides anew
             if recorded.type in _TOLD:

@@ -20,6 +20,7 @@ from actors.errors import Bug
 from actors.forking import Copying, only_new, open_work
 from actors.journal import CommandSent, JournalEvent, Resumed, Stuck, Unpaused
 from actors.replay import Replay
+from actors.retrying import last_turn
 from actors.turn import HistoryEvent, LocalCall, TimerRow, Turn
 from actors.turn_maker import TurnMaker
 
@@ -70,7 +71,7 @@ class Recovery(TurnMaker):
                 event.after = None  # the one before it was the other instance's to give
         if self.ledger.paused is not None:
             self._append(turn, Unpaused("", "a fork goes on"))
-        if self.ledger.stuck:
+        if self.ledger.stuck or self.ledger.retried:
             self._append(turn, Resumed())
         self._tell_held(turn)
         self._settle(turn, at)
@@ -87,14 +88,17 @@ class Recovery(TurnMaker):
         return turn
 
     def resume(self, at: float) -> Turn:
-        """Record that a stuck instance goes on, with the decisions that it owes. Call it after a good `replay`.
+        """Record that a stuck instance goes on, with the decisions that it owes, or a retried one. Call it after a good `replay`.
 
         An empty turn also while it is paused: it goes on when that ends.
         """
         ledger = self.ledger
-        if self.broken is not None or not ledger.stuck or ledger.paused is not None or self.outcome is not None:
+        if self.broken is not None or ledger.paused is not None or self.outcome is not None:
             return Turn()
-        turn = Turn(resumed=True)
+        if not ledger.stuck and not ledger.retried:
+            return Turn()
+        turn, self._opened = self._opened or Turn(), None
+        turn.resumed = True
         self._append(turn, Resumed())
         self._give_owed(turn, at)
         return turn
@@ -129,8 +133,13 @@ class Recovery(TurnMaker):
         self._rebuilt(replay)
 
     def _rebuilt(self, replay: Replay) -> None:
+        outcome, ledger = self.outcome, self.ledger
+        if outcome is not None and outcome.error is not None and outcome.ended is None:
+            self.last_turn = last_turn(replay.history)
         if replay.trouble is not None:
             raise replay.trouble
+        if ledger.retried:
+            self._opened = open_work(ledger, self.program.timers, replay.history)
         self._owed, self._held = replay.owed, replay.held
         if not self.ledger.stuck:
             self._forget_timers()

@@ -40,6 +40,7 @@ from actors.ledger import Ledger
 from actors.operation import TaskCall
 from actors.precedents import Precedents
 from actors.program import Program
+from actors.retrying import undone
 from actors.turn import HistoryEvent
 from actors.upcasting import NO_PAYLOADS, kept_under
 
@@ -54,7 +55,7 @@ class Replay:
     """
 
     __slots__ = (
-        "_begun_at", "_fact_at", "_give_up", "_history", "_next_run", "_runs", "held", "ledger", "owed", "program", "trouble",
+        "_begun_at", "_fact_at", "_give_up", "_history", "_next_run", "_runs", "_undone", "held", "ledger", "owed", "program", "trouble",
     )  # fmt: skip
 
     def __init__(
@@ -72,6 +73,12 @@ class Replay:
         self.trouble: Nondeterminism | Bug | None = None
         self._fact_at = 0  # version of the last fact
         self._runs = 0  # begun since then
+        self._undone = undone(history)
+
+    @property
+    def history(self) -> Sequence[HistoryEvent]:
+        """What is replayed."""
+        return self._history
 
     def begin(self, continued: RunContinued, at: float, schema: int) -> None:
         """Begin a new run, right after the ledger has heard of it."""
@@ -91,9 +98,15 @@ class Replay:
         """
         program, ledger = self.program, self.ledger
         program.replaying, program.precedents = True, self._precedents()
+        undone = self._undone or None
         try:
             for recorded in map(self._history.__getitem__, range(self._place, len(self._history))):
                 event: JournalEvent | None = None
+                if undone is not None and recorded.version in undone:
+                    ledger.version += 1
+                    if (event := decode_event(recorded.type, recorded.data)) is not None:
+                        yield event
+                    continue
                 try:
                     event = self._read(recorded)
                     if self.trouble is None:

@@ -28,7 +28,7 @@ from actors.journal import (
 from actors.ledger import Ledger
 from actors.precedents import Precedents
 from actors.program import Program
-from actors.turn import NewRecord, Outcome, TimerRow, Turn
+from actors.turn import HistoryEvent, NewRecord, Outcome, TimerRow, Turn
 from actors.upcasting import NEWEST, carries_payload, kept_under
 
 E = TypeVar("E", bound=JournalEvent)
@@ -41,7 +41,18 @@ class TurnMaker:
     Not safe for several threads; a dropped one must be `dispose`d of.
     """
 
-    __slots__ = ("__weakref__", "_held", "_owed", "broken", "ledger", "parked", "program", "stream")
+    __slots__ = (
+        "__weakref__",
+        "_held",
+        "_opened",
+        "_owed",
+        "broken",
+        "last_turn",
+        "ledger",
+        "parked",
+        "program",
+        "stream",
+    )
 
     def __init__(self, kind: WorkflowType, stream: str) -> None:
         self.stream = stream
@@ -51,6 +62,8 @@ class TurnMaker:
         self.parked = False  # broken for want of code alone
         self._owed: Sequence[JournalEvent] = ()  # decided while it was stuck, and not in the journal yet
         self._held: list[Fact] = []  # recorded while it was paused
+        self.last_turn: list[HistoryEvent] | None = None  # of a run that has failed, as it was loaded
+        self._opened: Turn | None = None  # what a retried run has to open again
 
     @property
     def kind(self) -> WorkflowType:

@@ -164,7 +164,11 @@ class Skip(Correct, tag="skip", kw_only=True):
     error: ErrorInfo | None = None
 
 
-Correction = Pause | Resume | Skip
+class Retry(Correct, tag="retry"):
+    """Have a failed workflow go on from its failed step; or a stuck one be tried at once."""
+
+
+Correction = Pause | Resume | Skip | Retry
 
 
 class Fork(Addressed, tag="fork"):
@@ -244,6 +248,7 @@ Inbound = (
     | Pause
     | Resume
     | Skip
+    | Retry
     | Fork
     | Delete
     | TaskOutcome
@@ -328,7 +333,17 @@ def decode_inbound(body: bytes) -> Inbound:
                 message.error.details_value()
         case Fork():
             list(map(decode_any, message.changes.values()))
-        case AwaitResult() | Cancel() | CancelCommand() | Terminate() | Pause() | Resume() | Delete() | TaskWanted():
+        case (
+            AwaitResult()
+            | Cancel()
+            | CancelCommand()
+            | Terminate()
+            | Pause()
+            | Resume()
+            | Retry()
+            | Delete()
+            | TaskWanted()
+        ):
             pass
     return message
 

@@ -25,6 +25,7 @@ from actors.journal.event import ErrorInfo, Fact, JournalEvent
 from actors.journal.note import AttributesSet, Patched, ValueRecorded
 from actors.journal.paused import Paused, Unpaused
 from actors.journal.promise import PromiseRejected, PromiseResolved
+from actors.journal.retried import RunRetried
 from actors.journal.run import (
     CancelRequested,
     InstanceDeleted,
@@ -73,6 +74,7 @@ __all__ = [
     "RunCompleted",
     "RunContinued",
     "RunFailed",
+    "RunRetried",
     "RunStarted",
     "RunTerminated",
     "RunTimedOut",

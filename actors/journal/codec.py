@@ -22,6 +22,7 @@ from actors.journal.event import JournalEvent
 from actors.journal.note import AttributesSet, Patched, ValueRecorded
 from actors.journal.paused import Paused, Unpaused
 from actors.journal.promise import PromiseRejected, PromiseResolved
+from actors.journal.retried import RunRetried
 from actors.journal.run import (
     CancelRequested,
     InstanceDeleted,
@@ -46,7 +47,7 @@ _EVENTS: tuple[type[JournalEvent], ...] = (
     CommandReceived, CommandBegan, CommandCompleted, CommandFailed, CommandSent, CommandAnswered,
     PromiseResolved, PromiseRejected,
     ValueRecorded, Patched, AttributesSet,
-    Stuck, Resumed, Paused, Unpaused,
+    Stuck, Resumed, Paused, Unpaused, RunRetried,
 )  # fmt: skip
 _DECODERS: dict[str, Callable[[bytes | Raw], JournalEvent]] = {
     event.__name__: plain_decoder(event) for event in _EVENTS

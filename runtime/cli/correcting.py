@@ -1,4 +1,4 @@
-"""`perdure pause`, `resume` and `skip`: put an instance right, with a trace of who did it and why."""
+"""`perdure pause`, `resume`, `retry` and `skip`: put an instance right, with a trace of who did it and why."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ By = Annotated[
 
 def register(application: typer.Typer) -> None:
     """Add the commands."""
-    for command in (pause, resume, skip):
+    for command in (pause, resume, retry, skip):
         application.command()(command)
 
 
@@ -67,9 +67,28 @@ def resume(
     _say(target, corrected, f"{target} goes on", f"{target} is not paused", json=json)
 
 
+def retry(
+    target: Target,
+    reason: Reason = "",
+    by: By = None,
+    timeout: Timeout = 30.0,
+    command_id: CommandId = None,
+    json: Json = False,
+    servers: Servers = Servers(),
+) -> None:
+    """Have a failed workflow go on from its failed step. One that is stuck is tried at once."""
+    type_, id_ = address(target)
+
+    async def work(client: Client) -> bool:
+        return await client.corrections.retry(type_, id_, reason, by=who(by), command_id=command_id, timeout=timeout)
+
+    corrected = with_client(servers, work)
+    _say(target, corrected, f"{target} goes on", f"{target} has not failed: it runs", json=json)
+
+
 def skip(
     target: Target,
-    step: Annotated[int, typer.Option("--step", metavar="N", min=1, help="Its number, as in `show`: 7 for #7.")],
+    step: Annotated[int, typer.Option("--step", metavar="N", help="Its number, as in `show`: 7 for #7.")],
     result: Annotated[
         str | None,
         typer.Option("--result", metavar="JSON", help="What it gives; @FILE reads a file, - the standard input."),
@@ -84,6 +103,8 @@ def skip(
 ) -> None:
     """Settle by hand what a workflow waits for. A task, a timer, a child, a command to another actor; also of one that is stuck."""
     type_, id_ = address(target)
+    if step < 1:
+        raise WrongInput(f"--step {step}: steps are numbered from 1, as `show` has them")
     if result is not None and fail is not None:
         raise WrongInput("--result and --fail exclude each other")
     value: Any = UNSET if result is None else read_value(result, "--result")

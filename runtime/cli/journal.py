@@ -24,6 +24,7 @@ from actors.journal import (
     RunCancelled,
     RunCompleted,
     RunFailed,
+    RunRetried,
     RunStarted,
     RunTerminated,
     RunTimedOut,
@@ -36,6 +37,7 @@ from actors.journal import (
     decode_event,
 )
 from actors.ledger import Ledger
+from actors.retrying import undone
 from eventstore.records import RecordedEvent
 from runtime.cli.output import json_text
 
@@ -156,6 +158,8 @@ def memo(events: Sequence[RecordedEvent]) -> Any:
 def ending(events: Sequence[RecordedEvent]) -> dict[str, Any]:
     """Give a workflow's `result` or `error`; nothing while it runs, or when it is an entity."""
     for event in reversed(events):
+        if event.type == RunRetried.__name__:
+            return {}  # it goes on
         match readable(event):
             case RunCompleted():
                 return {"result": payload(event)["result"]}
@@ -184,11 +188,12 @@ def held(events: Sequence[RecordedEvent]) -> list[str]:
 
 def open_work(events: Sequence[RecordedEvent]) -> list[str]:
     """Say what a workflow waits for, by its journal."""
-    ledger = Ledger()
+    ledger, taken_back = Ledger(), undone(events)
     for event in events:
         if (journal := readable(event)) is None:
             return []
-        ledger.apply(journal)
+        if event.version not in taken_back:
+            ledger.apply(journal)
     if ledger.outcome is not None:
         return []
     tasks = [

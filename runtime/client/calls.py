@@ -29,6 +29,7 @@ from runtime.messages import (
     ReplyWhen,
     Resolve,
     Resume,
+    Retry,
     Reuse,
     Send,
     Skip,
@@ -182,6 +183,10 @@ class Calls:
     def resume(self, type: Address, id: str, by: Correcting) -> Resume:
         """Make the order that lets a paused workflow go on."""
         return Resume(type=_checked(type, id), id=id, **self._correcting(by))
+
+    def retry(self, type: Address, id: str, by: Correcting) -> Retry:
+        """Make the order that has a failed workflow go on."""
+        return Retry(type=_checked(type, id), id=id, **self._correcting(by))
 
     def skip(self, type: Address, id: str, step: int, result: Any, error: ErrorInfo | None, by: Correcting) -> Skip:
         """Make the order that settles what a workflow waits for; `result` UNSET: neither it nor an error."""

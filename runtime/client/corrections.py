@@ -65,6 +65,26 @@ class Corrections(Subject):
         """
         return await self._correct(self._calls.resume(type, id, Correcting(reason, by, command_id)), timeout)
 
+    async def retry(
+        self, type: Address, id: str, reason: str = "", *, by: str = "", command_id: str | None = None,
+        timeout: float = 30.0,
+    ) -> bool:  # fmt: skip
+        """Have a failed workflow go on from its failed step: a task out of attempts, or a child, whose failure ended the run.
+
+        The step is open again under the same number, its idempotency key, with all of its attempts before it; so is everything else
+        that was open. Timers, and its timeout, are as much later as the run had ended. Who was told of the failure was told. A child
+        gives the same failure again, unless it was retried before. A stuck instance is tried at once, and not after its pause.
+
+        Returns:
+            True when this request did it, False when it runs.
+
+        Raises:
+            CommandInvalid: it is paused, or can't go on there: no step made it fail, or its code went on after that.
+            AlreadyFinished: it has ended, and not by a failure.
+            InstanceStuck: it is still stuck.
+        """
+        return await self._correct(self._calls.retry(type, id, Correcting(reason, by, command_id)), timeout)
+
     async def skip(
         self, type: Address, id: str, step: int, *, result: Any = UNSET, fail: str | None = None, error: str = "Rejected",
         details: Any = None, reason: str = "", by: str = "", command_id: str | None = None, timeout: float = 30.0,

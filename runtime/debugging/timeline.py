@@ -64,6 +64,7 @@ class _End(Struct, frozen=True):
 _BEGINS = {
     "RunStarted": _Begin("run", None, lambda data: "run"),  # noqa: ARG005
     "Stuck": _Begin("stuck", None, lambda data: f"stuck: {data['error']['type']}"),
+    "RunRetried": _Begin("run", None, lambda data: "run, retried"),  # noqa: ARG005
     "Paused": _Begin("paused", None, lambda data: f"paused by {data['by']}" if data.get("by") else "paused"),
     "TaskScheduled": _Begin("task", "task", lambda data: f"#{data['task']} {data['name']}"),
     "TimerSet": _Begin("timer", "timer", lambda data: f"#{data['timer']} timer"),

@@ -8,6 +8,8 @@ Invariants, and who keeps them:
 * what can't be done leaves no trace, and its sender is told what to do instead;
 * while an instance is paused, everything that comes is recorded and nothing is lost, but its code hears of none of it, on
   no node and after no restart; it hears of all of it in the turn of `Unpaused`, as if it had come at that moment, in order;
+* a failed run is retried by one event that takes back its last turn, and only if nothing but the news of the failure has left with it.
+  What was open then is opened again in the turn of `Resumed`, by whoever loads it next: the listing's `busy` sees to that;
 * what is settled by hand is settled once, and what comes of it later is no news: it is the same fact that its own outcome is.
 """
 
@@ -23,9 +25,9 @@ from actors.turn import LogLine, Turn
 from runtime.hosting.ground import answers, refusal
 from runtime.hosting.instance import WorkflowInstance
 from runtime.hosting.item import Item, Step
-from runtime.hosting.replies import conflict, ended
+from runtime.hosting.replies import conflict, ended, stuck
 from runtime.messages import Correction as Message
-from runtime.messages import Pause, Reply, Resume, Skip, Status, error_reply
+from runtime.messages import Pause, Reply, Resume, Retry, Skip, Status, error_reply
 
 DONE, NOTHING_TO_DO = (Reply(Status.OK, Raw(b'{"corrected":%s}' % answer)) for answer in (b"true", b"false"))
 
@@ -40,6 +42,8 @@ def correct(instance: WorkflowInstance, item: Item, message: Message) -> Step:
         if done != what:
             return refusal(item, conflict(f"request {message.command_id} was carried out on {instance.stream}: {done}"))
         return Step(replies=answers(item, DONE))
+    if isinstance(message, Retry):
+        return _retry(instance, item, message)
     now = instance.ground.clock.now()
     turn, reply = _corrected(instance, message, now.timestamp())
     if reply.error is not None:
@@ -60,11 +64,48 @@ def _in_words(message: Message) -> str:
             return "resume"
         case Skip():
             return f"skip #{message.step}"
+        case Retry():
+            return "retry"
         case _:
             assert_never(message)
 
 
-def _corrected(instance: WorkflowInstance, message: Message, at: float) -> tuple[Turn, Reply]:
+def _retry(instance: WorkflowInstance, item: Item, message: Retry) -> Step:
+    """Take back the turn in which a run failed; or, if it is stuck, see at once whether it goes on."""
+    execution, outcome = instance.execution, instance.execution.outcome
+    failed = outcome is not None and outcome.status == "failed"
+    if not item.looked and (execution.last_turn is None if failed else outcome is None and instance.broken):
+        item.looked = True
+        return Step(look=True)  # a load shows the turn, or tries what is stuck
+    if outcome is None or (item.looked and not failed):
+        return _tried(instance, item)
+    if not failed:
+        return refusal(item, ended(instance.stream, outcome, "and has no failed step"))
+    now = instance.ground.clock.now()
+    correction = Correction(message.command_id, message.reason, message.by)
+    try:
+        turn = execution.retry(correction, now.timestamp())
+    except InvalidInput as error:
+        return refusal(item, error_reply(Status.INVALID, InvalidInput(f"{instance.stream} can't be retried: {error}")))
+    turn.logs.append(LogLine("warning", "retry", {"reason": message.reason, "by": message.by}))
+    step = instance.step(turn, now, message.command_id)
+    step.replies += answers(item, DONE)
+    instance.dirty = True  # it is loaded again, without the turn
+    return step
+
+
+def _tried(instance: WorkflowInstance, item: Item) -> Step:
+    """Answer a retry of a run that has not ended."""
+    if instance.paused:
+        note = f"{instance.stream} is paused, and goes on when it is resumed"
+    elif (broken := instance.execution.broken) is not None:
+        return refusal(item, stuck(instance.stream, broken, "what it was sent", "it was tried just now"))
+    else:
+        return Step(replies=answers(item, DONE if item.looked else NOTHING_TO_DO))
+    return refusal(item, error_reply(Status.INVALID, InvalidInput(note)))
+
+
+def _corrected(instance: WorkflowInstance, message: Pause | Resume | Skip, at: float) -> tuple[Turn, Reply]:
     if (outcome := instance.execution.outcome) is not None:
         return Turn(), ended(instance.stream, outcome, "and waits for nothing any more")
     match message:

@@ -120,6 +120,8 @@ class WorkflowInstance(Journaled):
             return PAUSED, self.busy
         if self.parked:
             return PARKED, True  # the new owner may have its code
+        if self.execution.ledger.retried and not self.execution.ledger.stuck:
+            return "running", True  # whoever loads it next opens its work again
         return "stuck" if self.execution.ledger.stuck else "running", self.busy
 
     def answer_result(self, item: Item, step: Step) -> None:

@@ -15,6 +15,7 @@ from msgspec import Raw
 from actors.definition import WorkflowType
 from actors.execution import Execution
 from actors.journal import TaskScheduled
+from actors.ledger import OpenTask
 from actors.turn import LocalCall, Outcome, StoppedChild, TimerRow, Turn
 from eventstore import Commit, NewEvent, OutboxMessage, Redelivery, TimerKey
 from eventstore import Execution as ExecutionRow
@@ -117,7 +118,7 @@ class Journaled(ABC):
             return Step()  # an older attempt's failure, or a task that is done: nothing is news about it
         if self.parked and message.retryable:
             return Step()  # how often it is tried is for the code to say: until then, its row repeats this attempt
-        delay = self._retry_delay(open_task.scheduled.name, message) if open_task.awaited else None
+        delay = self._retry_delay(open_task, message) if open_task.awaited else None
         if delay is None:
             turn = execution.task_failed(message.task, message.error, message.attempt, at)
             return self.step(turn, now, cause)
@@ -127,11 +128,11 @@ class Journaled(ABC):
         self._schedule_retry(step, open_task.scheduled, message.attempt + 1, retry_at)
         return step
 
-    def _retry_delay(self, name: str, message: TaskOutcome) -> float | None:
-        task = self.kind.tasks.get(name)
+    def _retry_delay(self, open_task: OpenTask, message: TaskOutcome) -> float | None:
+        task = self.kind.tasks.get(open_task.scheduled.name)
         if task is None or not message.retryable:
             return None
-        return task.retry.delay_after(message.attempt, self.ground.jitter())
+        return task.retry.delay_after(message.attempt - open_task.former, self.ground.jitter())
 
     def _schedule_retry(self, step: Step, scheduled: TaskScheduled, attempt: int, due: datetime) -> None:
         if step.commit is not None:

@@ -70,7 +70,10 @@ class WorkflowBehaviour(WorkflowInstance):
         self.begins_at = 0 if self.exists else self.version
         self.row = None if execution.ledger.stuck or not self.exists else self.listed()
         now = self.ground.clock.now()
-        step = self.step(execution.resume(now.timestamp()), now)
+        turn = execution.resume(now.timestamp())
+        step = self.step(turn, now)
+        if step.commit is not None and turn.tasks:
+            self._number_attempts(step.commit, turn)
         step.local_calls = execution.pending_local_calls()
         return step
 
@@ -102,11 +105,15 @@ class WorkflowBehaviour(WorkflowInstance):
         for version, event in renamed.items():
             events[version - 1].data = encode_event(event)
         commit.expected_version, commit.events = 0, copies(events) + commit.events
-        tasks = execution.ledger.tasks
+        self._number_attempts(commit, turn)
+        return commit
+
+    def _number_attempts(self, commit: Commit, turn: Turn) -> None:
+        """Have tasks that are opened again go on counting their attempts."""
+        tasks = self.execution.ledger.tasks
         commit.outbox = [self.task_message(task, tasks[task.task].attempt) for task in turn.tasks] + [
             message for message in commit.outbox if message.destination != Destination.TASKS
         ]
-        return commit
 
     def handle(self, item: Item) -> Step:
         """Handle one item."""

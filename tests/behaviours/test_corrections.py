@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -16,12 +17,13 @@ from actors import (
     RunFailed,
     RunTerminated,
     RunTimedOut,
+    TaskError,
     Workflow,
     command,
     query,
     task,
 )
-from runtime import AlreadyFinished, CommandInvalid, Conflict, NotFound
+from runtime import AlreadyFinished, CommandInvalid, Conflict, InstanceStuck, NotFound
 from tests.behaviours.conftest import Play
 from tests.behaviours.modes import MODES, PLAIN
 from tests.behaviours.place import MemoryPlace, Place, Story, in_memory
@@ -340,3 +342,194 @@ def test_the_step_of_a_stuck_workflow_is_settled_by_hand(recall: Play) -> None:
         assert await client.result(Twice, "1", timeout=60) == 5
 
     recall(story, App(actors=[Twice], tasks=[reach_bank]))
+
+
+class Bank:
+    """Whether it is open; a story changes it."""
+
+    open = False
+
+
+@task(retry=Retry(max_attempts=2, first_delay=0.05, jitter=0))
+async def transfer(cents: int) -> int:
+    if not Bank.open:
+        raise OSError("closed")
+    return cents
+
+
+@task
+async def look_up(customer: str) -> int:
+    return len(customer)
+
+
+class Payout(Workflow):
+    """Looks two things up, and pays; a second payment waits meanwhile for what the first one has no part in."""
+
+    def __init__(self) -> None:
+        self.paid: list[int] = []
+        self.approved = False
+
+    async def run(self, customer: str, wait: bool = False, clean: bool = False) -> list[int]:
+        cents = await look_up(customer)
+        other = asyncio.ensure_future(self.until(lambda: self.approved, timeout=3600)) if wait else None
+        try:
+            async with asyncio.timeout(600):
+                self.paid.append(await transfer(cents))
+        except TaskError:
+            if clean:
+                await look_up("clean up")
+            raise
+        if other is not None:
+            await other
+        return self.paid
+
+    @command
+    def approve(self) -> None:
+        self.approved = True
+
+
+class Payroll(Workflow):
+    async def run(self, customer: str) -> list[int]:
+        return list(await self.execute(Payout, f"{self.id}-1", customer))
+
+
+PAYOUTS = App(actors=[Payout, Payroll], tasks=[transfer, look_up])
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> None:
+    Bank.open = False
+
+
+async def _failed(place: Place, client: Any, *args: Any) -> None:
+    await client.start(Payout, "1", "ann", *args)
+    with pytest.raises(RunFailed, match="closed"):
+        await client.result(Payout, "1", timeout=60)
+
+
+def test_a_failed_workflow_is_retried_from_its_failed_step(recall: Play) -> None:
+    """Under the same number and with all attempts before it; no step before is done again, and nothing is taken out of its history."""
+
+    async def story(place: Place) -> None:
+        await place.node()
+        await place.worker()
+        client = await place.client()
+        await _failed(place, client)
+        failed = await place.log("Payout/1")
+        assert await client.corrections.retry(Payout, "1", "the bank is back", by="ann", command_id="r")
+        with pytest.raises(RunFailed, match="closed"):  # it is not yet
+            await client.result(Payout, "1", timeout=60)
+        Bank.open = True
+        assert await client.corrections.retry(Payout, "1", by="bob")
+        assert await client.corrections.retry(Payout, "1", command_id="r")
+        assert await client.result(Payout, "1", timeout=60) == [3]
+        log = await place.log("Payout/1")
+        assert log[: len(failed)] == failed
+        types = [type for type, _ in log[len(failed) :]]
+        assert types == [
+            "RunRetried", "Resumed", "TaskAttemptFailed", "TaskFailed", "RunFailed",
+            "RunRetried", "Resumed", "TaskCompleted", "RunCompleted",
+        ]  # fmt: skip
+        attempts = [data["attempt"] for type, data in log if type == "TaskAttemptFailed"]
+        assert attempts == [1, 3]
+        (row,) = await client.list(Payout)
+        assert (row.execution.status, row.execution.error) == ("completed", None)
+
+    recall(story, PAYOUTS)
+
+
+def test_what_was_open_when_it_failed_is_open_again(recall: Play) -> None:
+    """A timer is as much later as the run had ended; its timeout, too; commands are taken again; a fork goes on from there."""
+
+    async def story(place: Place) -> None:
+        assert isinstance(place, MemoryPlace)
+        await place.node()
+        await place.worker()
+        client = await place.client()
+        await client.start(Payout, "1", "ann", True, run_timeout=1200)
+        with pytest.raises(RunFailed, match="closed"):
+            await client.result(Payout, "1", timeout=60)
+        await place.world.pass_time(200)
+        Bank.open = True
+        assert await client.corrections.retry(Payout, "1")
+        await place.until(lambda: place.has("Payout/1", "TaskCompleted"))
+        await place.world.pass_time(5)
+        assert (await client.list(Payout))[0].execution.status == "running"
+        assert await client.fork(Payout, "1", "2", at=len(await place.types("Payout/1")))
+        for id in ("1", "2"):
+            await client.call(Payout, id, "approve")
+            assert await client.result(Payout, id, timeout=60) == [3]
+
+    recall(story, PAYOUTS)
+
+
+def test_a_parent_is_retried_after_its_child() -> None:
+    """Else the child says the same again."""
+
+    async def story(place: Place) -> None:
+        await place.node()
+        await place.worker()
+        client = await place.client()
+        await client.start(Payroll, "p", "ann")
+        with pytest.raises(RunFailed):
+            await client.result(Payroll, "p", timeout=60)
+        assert await client.corrections.retry(Payroll, "p")
+        with pytest.raises(RunFailed):
+            await client.result(Payroll, "p", timeout=60)
+        Bank.open = True
+        assert await client.corrections.retry(Payout, "p-1")
+        assert await client.result(Payout, "p-1", timeout=60) == [3]
+        assert await client.corrections.retry(Payroll, "p")
+        assert await client.result(Payroll, "p", timeout=60) == [3]
+
+    in_memory(story, PAYOUTS)
+
+
+def test_what_can_not_be_retried_is_refused_and_says_what_to_do(recall: Play) -> None:
+    """One that runs, has completed, was ended, or whose code went on after the failed step."""
+
+    async def story(place: Place) -> None:
+        await place.node()
+        await place.worker()
+        client = await place.client()
+        retry = client.corrections.retry
+        await _failed(place, client, False, True)
+        with pytest.raises(CommandInvalid, match=r"TaskCompleted\(#4\) made it fail, .*fork --at"):
+            await retry(Payout, "1")
+        await client.start(Payout, "2", "ann", True)
+        assert await retry(Payout, "2") is False
+        await client.corrections.pause(Payout, "2")
+        with pytest.raises(CommandInvalid, match="Payout/2 is paused"):
+            await retry(Payout, "2")
+        await client.terminate(Payout, "2")
+        with pytest.raises(AlreadyFinished, match=r"\(terminated\) and has no failed step"):
+            await retry(Payout, "2")
+
+    recall(story, PAYOUTS)
+
+
+def test_a_stuck_workflow_is_tried_at_once(recall: Play) -> None:
+    """And not after its pause; it is said if it does not go on."""
+    code = {"mended": False}
+
+    class Odd(Workflow):
+        async def run(self) -> int:
+            n = await price("tea")
+            if not code["mended"]:
+                raise KeyError("a mistake")
+            return n
+
+    async def story(place: Place) -> None:
+        await place.node()
+        await place.worker()
+        client = await place.client()
+        await client.start(Odd, "1")
+        await place.until(lambda: place.has("Odd/1", "Stuck"))
+        with pytest.raises(InstanceStuck, match="tried just now"):
+            await client.corrections.retry(Odd, "1")
+        code["mended"] = True
+        with suppress(AlreadyFinished):  # by another node, which tried it first
+            await client.corrections.retry(Odd, "1")
+        assert await client.result(Odd, "1", timeout=60) == 3
+
+    recall(story, App(actors=[Odd], tasks=[price]))

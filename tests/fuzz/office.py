@@ -37,6 +37,7 @@ from runtime.messages import (
     Terminate,
     encode_message,
 )
+from runtime.messages import Retry as RetryRun
 
 ACTORS = ["a", "b", "c", "d"]  # ids; between them they live in both partitions
 RUNS = ["r", "s", "t", "u"]
@@ -185,6 +186,7 @@ def inbound() -> list[Inbound]:
             Skip(type="Errand", id=id, command_id="skip", step=1, result=msgspec.Raw(b'{"sku":"x","count":1}')),
             Skip(type="Errand", id=id, command_id="skip", step=2, error=ERROR),
             Resume(type="Errand", id=id, command_id="go on"),
+            RetryRun(type="Errand", id=id, command_id="again"),
             Ask(type="Errand", id=id, name="walked"),
             AwaitResult(type="Errand", id=id),
             TaskWanted(type="Errand", id=id, task=1, partition=0),

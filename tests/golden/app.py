@@ -60,6 +60,14 @@ async def flaky(n: int) -> int:
 
 
 @task(retry=Retry(max_attempts=1))
+async def flaky_once(n: int) -> int:
+    Weather.attempts += 1
+    if Weather.attempts < 2:
+        raise OSError("not now")
+    return n
+
+
+@task(retry=Retry(max_attempts=1))
 async def hopeless() -> None:
     raise ValueError("never")
 
@@ -89,6 +97,15 @@ class Tasks(Workflow):
         except TaskError as error:
             return [first, *both, await flaky(7), error.type]
         return []
+
+
+class Insisting(Workflow):
+    """Fails until somebody has it try again."""
+
+    async def run(self) -> list[int]:
+        beside = asyncio.ensure_future(double(2))
+        async with asyncio.timeout(30):
+            return [await flaky_once(3), await beside]
 
 
 class Waits(Workflow):
@@ -536,10 +553,11 @@ class Reminded(Workflow):
         return "done"
 
 
-TASKS: list[Any] = [double, reserve, flaky, hopeless, look_up, search]
+TASKS: list[Any] = [double, reserve, flaky, hopeless, look_up, search, flaky_once]
 NOW: list[Any] = [
     Tasks, Waits, Handled, Child, Parent, Hurried, Bookable, Living, Mapped, Changing, VersionedV1, Versioned, Mended, Found, Promised,
     Account, Book, Transfer, Desk, ScheduleWorkflow, Reminded, Listener, Speaker, Turning, TurningV2, Missing, Holding,
+    Insisting,
 ]  # fmt: skip
 BEFORE: list[Any] = [ChangingBefore, VersionedBefore, Mistaken, AccountBefore, Turning]
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-from actors import App
+from actors import App, RunFailed
 from runtime import Client, CommandFailed, InstanceStuck
 from runtime.schedules import Overlap, Schedule
 from tests.golden.app import Weather, app, before, without
@@ -166,6 +166,16 @@ async def skipped(world: World, client: Client) -> list[str]:
     return ["Waits/skipped"]
 
 
+async def retried(world: World, client: Client) -> list[str]:
+    Weather.attempts = 0
+    await client.start("Insisting", "1")
+    with suppress(RunFailed):
+        await client.result("Insisting", "1")
+    assert await client.corrections.retry("Insisting", "1", "fair weather", by="ann")
+    assert await client.result("Insisting", "1") == [3, 4]
+    return ["Insisting/1"]
+
+
 async def refused(call: Awaitable[Any]) -> None:
     """Send a command to an instance that is stuck."""
     try:
@@ -300,6 +310,6 @@ STORIES: dict[str, Story] = {
     story.__name__: story
     for story in (
         tasks, waits, commands, cancelled_command, children, hurried_children, endings, deadlines, continued, mapped, restarted, patches, versions, stuck_and_parked, attributes, actors, promises, async_commands,
-        paused, skipped, scheduled, begun_anew, called, forks, noted, turned, whole_tree, searched,
+        paused, skipped, retried, scheduled, begun_anew, called, forks, noted, turned, whole_tree, searched,
     )
 }  # fmt: skip

@@ -12,6 +12,7 @@ from actors import App
 from actors.definition import WorkflowType
 from actors.entity import Entity
 from actors.execution import Execution
+from actors.retrying import undone
 from eventstore import MemoryStore
 from eventstore.memory.log import Stream
 from runtime.hosting.forgetting import REST
@@ -88,8 +89,11 @@ def types_of(store: MemoryStore, stream: str) -> list[str]:
 
 
 def _audit_journal(name: str, stream: Stream) -> None:  # noqa: C901, PLR0912 - a table of one-line cases
+    taken_back = undone(stream.events)
     content: list[tuple[str, Any, datetime]] = [
-        (event.type, msgspec.json.decode(event.data), event.recorded_at) for event in stream.events
+        (event.type, msgspec.json.decode(event.data), event.recorded_at)
+        for event in stream.events
+        if event.version not in taken_back
     ]
     once: Counter[tuple[str, Any]] = Counter()
     due: dict[int, float] = {}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+import pytest
 from msgspec import Struct
 
-from actors import Actor, App, Retry, TaskError, Workflow, command, event, query, task
+from actors import Actor, App, Retry, RunFailed, TaskError, Workflow, command, event, query, task
 from runtime import Client
 from tests.simulation.audit import types_of
 from tests.simulation.scenario import WAIT, Scenario
@@ -30,6 +31,29 @@ async def pack(item: str) -> str:
 @task(retry=Retry(max_attempts=3, first_delay=3600, jitter=0))
 async def stamp(item: str) -> str:
     raise OSError(f"no stamp for {item}")
+
+
+class Bank:
+    """Whether it is open; the story changes it."""
+
+    open = False
+
+
+@task(retry=Retry(max_attempts=1))
+async def pay(cents: int) -> int:
+    if not Bank.open:
+        raise OSError("closed")
+    return cents
+
+
+class Bill(Workflow):
+    """Pays, and fails where it can't; something else waits meanwhile."""
+
+    async def run(self) -> list[str]:
+        beside = asyncio.ensure_future(asyncio.sleep(3))
+        paid = await pay(5)
+        await beside
+        return [str(paid), await pack("receipt")]
 
 
 class Book(Actor):
@@ -85,13 +109,25 @@ class Letter(Workflow):
         return ends
 
 
-APP = App(actors=[Parcel, Letter, Book], tasks=[pack, stamp])
+APP = App(actors=[Parcel, Letter, Book, Bill], tasks=[pack, stamp, pay])
 
 
 async def tell(world: World, client: Client) -> None:
-    """Tell of a parcel that is held, and of a letter each of whose steps is settled by hand. Each request is said twice."""
+    """Tell of a parcel that is held, a letter each of whose steps is settled by hand, and a bill that is paid at the second go. Each request is said twice."""
     await _parcel(world, client)
     await _letter(world, client)
+    await _bill(client)
+
+
+async def _bill(client: Client) -> None:
+    Bank.open = False
+    await client.start(Bill, "1", timeout=WAIT)
+    with pytest.raises(RunFailed):
+        await client.result(Bill, "1", timeout=WAIT)
+    Bank.open = True
+    for _ in range(2):
+        assert await client.corrections.retry(Bill, "1", "it is open", by="ann", command_id="t1", timeout=WAIT)
+    assert await client.result(Bill, "1", timeout=WAIT) == ["5", "receipt packed"]
 
 
 async def _parcel(world: World, client: Client) -> None:
@@ -142,6 +178,10 @@ def check(world: World) -> None:
         "RunStarted", "TaskScheduled", "TaskAttemptFailed", "TaskFailed", "TimerSet", "TimerFired", "ChildStarted",
         "ChildCompleted", "CommandSent", "CommandAnswered", "CommandSent", "CommandAnswered", "RunCompleted",
     ]  # fmt: skip
+    bill = types_of(world.store, "Bill/1")
+    assert bill[:3] == ["RunStarted", "TaskScheduled", "TimerSet"]
+    assert bill[3:7] == ["TaskFailed", "RunFailed", "RunRetried", "Resumed"]
+    assert Counter(bill)["TaskCompleted"] == 2
     noted = [event for event in world.store.log.streams["Book/b"].events if event.type == "Noted"]
     assert [event.data for event in noted] == [b'{"text":"first"}', b'{"text":"second"}']
 

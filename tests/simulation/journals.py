@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from actors.retrying import undone
 from eventstore import MemoryStore
 
 ENDS = frozenset({"RunCompleted", "RunFailed", "RunCancelled", "RunTerminated", "RunTimedOut"})
@@ -38,9 +39,11 @@ class Journals:
             name: [
                 Entry(e.version, e.type, msgspec.json.decode(e.data), e.recorded_at.timestamp(), e.causation_id or "")
                 for e in stream.events
+                if e.version not in taken_back
             ]
             for name, stream in self.streams.items()
             if stream.events
+            for taken_back in [undone(stream.events)]
         }
 
     def of(self, type: str) -> dict[str, list[Entry]]:
