@@ -103,3 +103,31 @@ def test_terminating(system: CommandLine) -> None:
 def test_what_the_system_refuses_is_one_line(system: CommandLine, arguments: tuple[str, ...], complaint: str) -> None:
     """It says what was wrong and, where there are names to choose from, which."""
     assert complaint in one_line(system(*arguments))
+
+
+def test_delayed_commands_are_listed_and_cancelled(system: CommandLine) -> None:
+    """Cancelled, handled before, or not known: each has its own words and status."""
+    deposit = ("send", "Account/del", "deposit", "--input", '{"amount": "5"}', "--command-id")
+    assert system(*deposit, "later", "--after", "30d").output == "Account/del accepted deposit as later\n"
+    assert system(*deposit, "now").status == 0
+    [listed] = system("delayed", "list", "Account/del", "--json").json_lines
+    assert (listed["command_id"], listed["command"], listed["input"]) == ("later", "deposit", {"amount": "5"})
+    assert "later" in system("delayed", "list", "Account").output
+    for _ in range(2):
+        assert system("delayed", "cancel", "Account/del", "later").output == "cancelled later of Account/del\n"
+    assert system("delayed", "list", "Account/del").output == "no command waits\n"
+    handled = system("delayed", "cancel", "Account/del", "now", "--json")
+    assert (handled.status, handled.json["cancelled"]) == (1, False)
+    assert "no delayed command never" in one_line(system("delayed", "cancel", "Account/del", "never"))
+    assert "CommandCancelled" in one_line(system(*deposit, "later"))
+    assert system("query", "Account/del", "balance", "--json").json == "5"
+
+
+def test_a_start_says_how_long_and_what_of_an_ended_one(system: CommandLine) -> None:
+    """The instance ends in time; then its id is refused, or started again."""
+    start = ("start", "Onboarding/brief", "--input", ADA)
+    assert "timeout" in one_line(system(*start, "--run-timeout", "0.2s", "--wait"))
+    assert system("list", "--status", "timed_out", "--json").json["stream"] == "Onboarding/brief"
+    assert "has ended" in one_line(system(*start, "--reuse", "refuse"))
+    assert system(*start, "--reuse", "restart", "--command-id", "again").output == "started Onboarding/brief\n"
+    assert system("query", "Onboarding/brief", "status").output == '"waiting for the customer"\n'
