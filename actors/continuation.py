@@ -28,7 +28,7 @@ from actors.journal import (
     decode_event,
 )
 from actors.ledger import Ledger, TakenCommand
-from actors.retrying import undone
+from actors.retrying import pass_over, undone
 from actors.turn import HistoryEvent
 from actors.upcasting import kept_under
 
@@ -116,7 +116,7 @@ def last_run(history: Sequence[HistoryEvent], kept: KeptRun | None = None) -> tu
     taken_back = undone(history)
     for recorded in history[: place + 1]:
         if recorded.version in taken_back:
-            ledger.version += 1
+            pass_over(ledger, recorded)
             continue
         try:
             event = decode_event(recorded.type, recorded.data)

@@ -38,6 +38,7 @@ from actors.journal import (
 )
 from actors.turn import Outcome, Turn
 
+_MICROSECOND = 1e-6  # timers are kept to that
 _FAR = 2**20  # further than the numbers of any one run are expected to go
 
 
@@ -231,6 +232,6 @@ class Execution(Correcting):
     def _time_out(self, at: float) -> Turn:
         """End the instance at once, without running its code."""
         turn, ledger = Turn(), self.ledger
-        if self.outcome is None and ledger.deadline is not None and at >= ledger.deadline:
+        if self.outcome is None and ledger.deadline is not None and at + _MICROSECOND > ledger.deadline:
             self._append(turn, RunTimedOut(ledger.deadline))
         return turn

@@ -99,6 +99,7 @@ class Recovery(TurnMaker):
             return Turn()
         turn, self._opened = self._opened or Turn(), None
         turn.resumed = True
+        turn.relisted = ledger.retried  # the turn that was taken back may have set search attributes
         self._append(turn, Resumed())
         self._give_owed(turn, at)
         return turn

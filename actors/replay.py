@@ -40,7 +40,7 @@ from actors.ledger import Ledger
 from actors.operation import TaskCall
 from actors.precedents import Precedents
 from actors.program import Program
-from actors.retrying import undone
+from actors.retrying import pass_over, undone
 from actors.turn import HistoryEvent
 from actors.upcasting import NO_PAYLOADS, kept_under
 
@@ -103,8 +103,7 @@ class Replay:
             for recorded in map(self._history.__getitem__, range(self._place, len(self._history))):
                 event: JournalEvent | None = None
                 if undone is not None and recorded.version in undone:
-                    ledger.version += 1
-                    if (event := decode_event(recorded.type, recorded.data)) is not None:
+                    if (event := pass_over(ledger, recorded)) is not None:
                         yield event
                     continue
                 try:

@@ -44,6 +44,18 @@ def undone(history: Sequence[HistoryEvent]) -> frozenset[int]:
     )
 
 
+def pass_over(ledger: Ledger, recorded: HistoryEvent) -> JournalEvent | None:
+    """Let a ledger pass over an event that was taken back, and give it, None if it is unknown.
+
+    That its step was settled by hand is remembered all the same: the request is carried out once.
+    """
+    ledger.version += 1
+    event = decode_event(recorded.type, recorded.data)
+    if isinstance(event, TaskFailed | ChildFailed) and event.correction is not None:
+        ledger.skipped(event.correction, _step(event))
+    return event
+
+
 def last_turn(history: Sequence[HistoryEvent]) -> list[HistoryEvent]:
     """Give the last fact and its decisions."""
     for place in range(len(history) - 1, -1, -1):
@@ -80,9 +92,12 @@ def retry(turn: Sequence[HistoryEvent], ledger: Ledger, correction: Correction, 
     ]
     if stopped:
         raise InvalidInput(f"its failure has stopped its children {', '.join(stopped)}; {_ELSE}")
-    step = fact.task if isinstance(fact, TaskFailed) else fact.child
     idle = max(0.0, at - turn[-1].recorded_at.timestamp())
-    return RunRetried(correction.id, turn[0].version, step, idle, correction.reason, correction.by)
+    return RunRetried(correction.id, turn[0].version, _step(fact), idle, correction.reason, correction.by)
+
+
+def _step(fact: TaskFailed | ChildFailed) -> int:
+    return fact.task if isinstance(fact, TaskFailed) else fact.child
 
 
 def _what(event: JournalEvent | None) -> str:

@@ -22,26 +22,32 @@ from msgspec import Raw
 from actors import InvalidInput
 from actors.journal import Correction, ErrorInfo
 from actors.turn import LogLine, Turn
-from runtime.hosting.ground import answers, refusal
+from eventstore import InboxMark
+from runtime.hosting.former_runs import correction_id
+from runtime.hosting.ground import answers, fingerprint, refusal
 from runtime.hosting.instance import WorkflowInstance
 from runtime.hosting.item import Item, Step
-from runtime.hosting.replies import conflict, ended, stuck
+from runtime.hosting.replies import CORRECTED, NULL, conflict, ended, stuck
 from runtime.messages import Correction as Message
 from runtime.messages import Pause, Reply, Resume, Retry, Skip, Status, error_reply
 
-DONE, NOTHING_TO_DO = (Reply(Status.OK, Raw(b'{"corrected":%s}' % answer)) for answer in (b"true", b"false"))
+DONE, NOTHING_TO_DO = CORRECTED, Reply(Status.OK, Raw(b'{"corrected":false}'))
 
 
 def correct(instance: WorkflowInstance, item: Item, message: Message) -> Step:
     """Do what the message asks of an instance."""
-    ledger = instance.execution.ledger
-    if ledger.start is None:
-        return instance.not_found(item)
-    what = _in_words(message)
+    ledger, what = instance.execution.ledger, _in_words(message)
     if (done := ledger.corrections.get(message.command_id)) is not None:
         if done != what:
             return refusal(item, conflict(f"request {message.command_id} was carried out on {instance.stream}: {done}"))
         return Step(replies=answers(item, DONE))
+    if instance.has_past and not isinstance(message, Retry):  # that one hits nothing that has not failed
+        if (mark := instance.marks.get(correction_id(message.command_id))) is not None:
+            return _done_before(instance, item, message, mark)
+        if not item.looked:
+            return Step(look=True)
+    if ledger.start is None:
+        return instance.not_found(item)
     if isinstance(message, Retry):
         return _retry(instance, item, message)
     now = instance.ground.clock.now()
@@ -53,6 +59,14 @@ def correct(instance: WorkflowInstance, item: Item, message: Message) -> Step:
     step = instance.step(turn, now, message.command_id)
     step.replies += answers(item, reply)
     return step
+
+
+def _done_before(instance: WorkflowInstance, item: Item, message: Message, mark: InboxMark) -> Step:
+    """Answer a request that was carried out on an instance which was deleted since."""
+    if mark.digest != fingerprint(_in_words(message), NULL):
+        note = f"request {message.command_id} was carried out on a {instance.stream} that was deleted"
+        return refusal(item, conflict(note))
+    return Step(replies=answers(item, mark.reply))
 
 
 def _in_words(message: Message) -> str:
@@ -74,7 +88,7 @@ def _retry(instance: WorkflowInstance, item: Item, message: Retry) -> Step:
     """Take back the turn in which a run failed; or, if it is stuck, see at once whether it goes on."""
     execution, outcome = instance.execution, instance.execution.outcome
     failed = outcome is not None and outcome.status == "failed"
-    if not item.looked and (execution.last_turn is None if failed else outcome is None and instance.broken):
+    if (failed and execution.last_turn is None) or (outcome is None and instance.broken and not item.looked):
         item.looked = True
         return Step(look=True)  # a load shows the turn, or tries what is stuck
     if outcome is None or (item.looked and not failed):

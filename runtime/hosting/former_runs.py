@@ -7,7 +7,7 @@ empty reply, and a second mark follows with the answer. So a repeated command th
 inbox's unique key; the instance is loaded again, with the mark, and answers from it.
 
 Requests to cancel and to terminate, and those that settled promises, leave a mark when another run takes their instance's
-place: said again, they must not hit that one. So do all commands, and the start, of an instance that is deleted.
+place: said again, they must not hit that one. So do all commands, the start, and what was done by hand, of an instance that is deleted.
 
 How the last run began follows from the events, without running any code. A snapshot spares reading them.
 """
@@ -29,8 +29,8 @@ from actors.ledger import Ledger
 from actors.turn import Outcome, Turn
 from eventstore import InboxMark, LoadedStream, Snapshot
 from runtime.hosting.ground import fingerprint
-from runtime.hosting.replies import REQUESTED, RESOLVED, TERMINATED, reply_for
-from runtime.messages import Cancel, Resolve, Send, Terminate, encode_message
+from runtime.hosting.replies import CORRECTED, NULL, REQUESTED, RESOLVED, TERMINATED, reply_for
+from runtime.messages import Cancel, Correct, Resolve, Send, Terminate, encode_message
 
 EVERY = 100  # events between two snapshots, at least
 _CODE, _SCHEMA = "run", 1
@@ -144,7 +144,12 @@ def request_id(request: Cancel | Terminate | Resolve) -> str:
     return _request_id(type(request), request.command_id, name)
 
 
-def _request_id(kind: type[Cancel | Terminate | Resolve], command_id: str, name: str = "") -> str:
+def correction_id(command_id: str) -> str:
+    """Give the id of the mark of what was done by hand to an instance that was deleted."""
+    return _request_id(Correct, command_id)
+
+
+def _request_id(kind: type[Cancel | Terminate | Resolve | Correct], command_id: str, name: str = "") -> str:
     digest = hashlib.blake2b(f"{kind.__name__}\n{name}\n{command_id}".encode(), digest_size=16)
     return _REQUEST + digest.hexdigest()
 
@@ -172,6 +177,8 @@ def last_marks(ledger: Ledger) -> list[InboxMark]:
             marks.append(second_mark(start_id(started.command_id), ledger.outcome))
         else:
             marks.append(start_mark(started.command_id, started.input, ledger.outcome))
+    for id, what in ledger.corrections.items():
+        marks.append(InboxMark(correction_id(id), fingerprint(what, NULL), encode_message(CORRECTED)))
     if ledger.run == 1:  # later ones have marked their commands
         for taken in ledger.commands.values():
             if taken.received.caller is None:

@@ -94,8 +94,8 @@ class WorkflowInstance(Journaled):
         if row == self.row and not turn.relisted:
             return None
         attributes = self.execution.ledger.attributes if turn.relisted or self.row is None else None
-        if attributes is None and self.row is None and self.execution.ledger.run > 1:
-            attributes = {}  # not those of the run before
+        if attributes is None and (turn.relisted or (self.row is None and self.execution.ledger.run > 1)):
+            attributes = {}  # not those of the run before, or of a turn that was taken back
         self.row = row
         status, busy = row
         outcome = self.execution.outcome

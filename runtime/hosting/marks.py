@@ -5,10 +5,10 @@ from __future__ import annotations
 from actors.journal import Caller
 from runtime.hosting.delayed import mark_id
 from runtime.hosting.forgetting import mark_id as mark_id_of_deletion
-from runtime.hosting.former_runs import request_id, start_id
+from runtime.hosting.former_runs import correction_id, request_id, start_id
 from runtime.hosting.handling import done_key
 from runtime.hosting.item import CancelDelayed, Content
-from runtime.messages import Cancel, Delete, Resolve, Send, Start, Terminate
+from runtime.messages import Cancel, Delete, Pause, Resolve, Resume, Send, Skip, Start, Terminate
 
 
 def marks_of(content: Content, *, waits: bool) -> list[str]:
@@ -27,6 +27,8 @@ def marks_of(content: Content, *, waits: bool) -> list[str]:
             return [mark_id_of_deletion(content)]
         case Cancel() | Terminate() | Resolve():
             return [request_id(content)]
+        case Pause(command_id=id) | Resume(command_id=id) | Skip(command_id=id):
+            return [correction_id(id)]
         case CancelDelayed(command_id=id):
             return [id]
     return []

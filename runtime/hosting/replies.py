@@ -17,6 +17,7 @@ THERE = Reply(Status.OK, Raw(b'{"created":false}'))  # it was there already
 REQUESTED = Reply(Status.OK, Raw(b'{"requested":true}'))
 TERMINATED = Reply(Status.OK, Raw(b'{"terminated":true}'))
 RESOLVED = Reply(Status.OK, Raw(b'{"resolved":true}'))
+CORRECTED = Reply(Status.OK, Raw(b'{"corrected":true}'))
 
 
 def reply_for(outcome: Outcome) -> Reply:

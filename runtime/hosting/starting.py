@@ -22,6 +22,11 @@ def start(instance: WorkflowInstance, item: Item, message: Start) -> Step:
     if (started := instance.execution.ledger.start) is None:
         return _create(instance, item, message) if instance.version == 0 else _begin_anew(instance, item, message)
     if message.caller is not None:
+        if message.caller != started.caller and message.command_id is not None and instance.has_past:
+            if (mark := instance.marks.get(start_id(message.command_id))) is not None:  # that one was deleted since
+                return _started_before(instance, item, message, mark)
+            if not item.looked:
+                return Step(look=True)
         return _called_again(instance, message, message.caller, started)
     is_first = message.command_id is not None and message.command_id == started.command_id
     if message.reuse is not Reuse.ATTACH and instance.finished and not is_first:
