@@ -137,6 +137,8 @@ class Recovery(TurnMaker):
         outcome, ledger = self.outcome, self.ledger
         if outcome is not None and outcome.error is not None and outcome.ended is None:
             self.last_turn = last_turn(replay.history)
+        if outcome is not None and (replay.trouble is not None or replay.owed):
+            self.program.tells_as(replay.said())
         if replay.trouble is not None:
             raise replay.trouble
         if ledger.retried:

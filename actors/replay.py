@@ -26,6 +26,7 @@ from actors.journal import (
     Resumed,
     RunContinued,
     RunStarted,
+    Said,
     Stuck,
     TaskCompleted,
     TaskFailed,
@@ -41,6 +42,7 @@ from actors.operation import TaskCall
 from actors.precedents import Precedents
 from actors.program import Program
 from actors.retrying import pass_over, undone
+from actors.sending import LastCommands, by_journal
 from actors.turn import HistoryEvent
 from actors.upcasting import NO_PAYLOADS, kept_under
 
@@ -55,7 +57,7 @@ class Replay:
     """
 
     __slots__ = (
-        "_begun_at", "_fact_at", "_give_up", "_history", "_next_run", "_runs", "_undone", "held", "ledger", "owed", "program", "trouble",
+        "_begun_at", "_carried", "_fact_at", "_give_up", "_history", "_next_run", "_runs", "_undone", "held", "ledger", "owed", "program", "trouble",
     )  # fmt: skip
 
     def __init__(
@@ -74,6 +76,7 @@ class Replay:
         self._fact_at = 0  # version of the last fact
         self._runs = 0  # begun since then
         self._undone = undone(history)
+        self._carried: dict[str, Said] = {}  # the last commands to others when the run began
 
     @property
     def history(self) -> Sequence[HistoryEvent]:
@@ -84,12 +87,17 @@ class Replay:
         """Begin a new run, right after the ledger has heard of it."""
         self._fact_at = self.ledger.version  # fed to the code like one
         self._runs += 1
+        self._carried = continued.said
         try:
             continued = self._lifted(continued, schema, self.ledger.version)
             self.program = self._next_run(continued, at, self._runs, self._precedents())
             self.owed.extend(self.program.decided())
         except (Nondeterminism, Bug) as error:
             self._end(error)
+
+    def said(self) -> LastCommands:
+        """Give the last commands to others by the journal: what its code decided besides was never given."""
+        return by_journal(self._history, self._carried)
 
     def events(self) -> Generator[JournalEvent, None, None]:
         """Apply one event of the run after the other, handing out each; to be run inside the program's loop.

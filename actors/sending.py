@@ -7,16 +7,17 @@ taken all the same, so a command that can't be delivered holds up those behind i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Raw, Struct
 
 from actors.codec import encode
-from actors.errors import DefinitionError
+from actors.errors import DefinitionError, PayloadRefused
 from actors.handlers import Handler
-from actors.journal import CommandSent, Said
+from actors.journal import CommandSent, Said, decode_event
 from actors.names import stream_name
+from actors.turn import HistoryEvent
 
 if TYPE_CHECKING:
     from actors.definition import ActorType, WorkflowType
@@ -103,6 +104,21 @@ class LastCommands:
         if len(late) > MOST_CARRIED:
             late = dict(sorted(late.items(), key=_number)[-MOST_CARRIED:])
         return late
+
+
+def by_journal(history: Iterable[HistoryEvent], carried: Mapping[str, Said]) -> LastCommands:
+    """Give the last commands by a journal alone; `carried` are those that were given before it began."""
+    last = LastCommands()
+    last.carry(carried)
+    for event in history:
+        if event.type == CommandSent.__name__:
+            try:
+                sent = decode_event(event.type, event.data)
+            except PayloadRefused:
+                continue  # a damaged one: nobody can wait for what can't be named
+            if isinstance(sent, CommandSent):
+                last.note(sent, event.recorded_at.timestamp())
+    return last
 
 
 def _number(said: tuple[str, Said]) -> int:
