@@ -78,8 +78,8 @@ class Program(Requests):
         """
         if (hear := self._HEAR.get(type(fact))) is None:
             return
-        if (continued := self.continued) is not None:  # the new run hears of it
-            continued.cancelled = continued.cancelled or isinstance(fact, CancelRequested)
+        if (self._run_outcome or self.continued) is not None and (continued := self._handed_over()) is not None:
+            _keep_for_new_run(continued, fact)
             return
         hear(self, fact)
         loop = self.loop
@@ -332,6 +332,12 @@ class Program(Requests):
                 self._bug = self._bug or context.get("exception")
         unhandled.clear()
 
+    def _handed_over(self) -> RunContinued | None:
+        """Give what begins the new run, if this one has nothing more to do; what comes from now on is the new one's."""
+        if self.continued is None and isinstance(self._run_outcome, RunContinued) and self._may_end():
+            return self._run_outcome
+        return self.continued
+
     def _may_end(self) -> bool:
         waits_for = len(self._handlers)
         if isinstance(self._run_outcome, RunContinued):
@@ -350,6 +356,19 @@ class Program(Requests):
         if outcome.ended == CANCELLED:
             return RunCancelled("" if self._cancel is None else self._cancel.reason)
         return RunFailed(outcome.error)
+
+
+def _keep_for_new_run(continued: RunContinued, fact: JournalEvent) -> None:
+    """Keep for the new run what it can't learn from the ledger, as it does of commands and promises."""
+    match fact:
+        case CancelRequested():
+            continued.cancelled = True
+        case ChildCompleted():
+            continued.completed = [*continued.completed, fact]
+        case ChildFailed():
+            continued.failed = [*continued.failed, fact]
+        case _:
+            pass
 
 
 def _declared(error: BaseException) -> Failure | None:

@@ -181,7 +181,8 @@ class TurnMaker:
         if runs > MOST_RUNS:
             raise Bug(f"{self.stream} has continued as new {MOST_RUNS} times without ever waiting for anything")
         program.loop.advance(at)
-        program.loop.inside(program.feed, continued)
+        for heard in (continued, *continued.completed, *continued.failed):
+            program.loop.inside(program.feed, heard)
         if ledger.cancel is not None:
             program.loop.inside(program.feed, ledger.cancel)
         for taken in list(ledger.commands.values()):  # those that the former run has left

@@ -6,7 +6,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from actors.attributes import Attribute
 from actors.journal.caller import Caller, Said
-from actors.journal.child import Stop
+from actors.journal.child import ChildCompleted, ChildFailed, Stop
 from actors.journal.event import ErrorInfo, Fact, JournalEvent
 
 
@@ -87,6 +87,7 @@ class RunContinued(JournalEvent):
     `asked` operations were numbered by then. The new run counts on from there, as numbers are idempotency keys.
     `cancelled`: the cancellation that was asked for is the new run's, because the old one had asked for its own end before.
     `said` are the last commands that it gave others, by their streams: those of the new run come after them.
+    `completed` and `failed` are ends of children that came in the same turn, after it had asked for its end: the new run hears of them.
     """
 
     input: Raw
@@ -94,6 +95,8 @@ class RunContinued(JournalEvent):
     cancelled: bool = False
     type_version: int = 1  # of the new run's code: the newest that takes the arguments
     said: dict[str, Said] = {}
+    completed: list[ChildCompleted] = []
+    failed: list[ChildFailed] = []
 
 
 class RunCompleted(JournalEvent):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -241,6 +242,30 @@ async def scheduled(world: World, client: Client) -> list[str]:
     return ["perdure-schedule/often"]
 
 
+async def handed_over(world: World, client: Client) -> list[str]:
+    """A schedule that hears at once of what ends its run, and of the ends of two that it has started."""
+    schedule = "perdure-schedule/full"
+    await client.schedules.create("full", Schedule(every=1e7, overlap=Overlap.ALLOW_ALL), "Promised")
+    ids: list[str] = []
+    for _ in range(24):
+        ids.append(await client.schedules.trigger("full") or "")
+        await asyncio.sleep(1)
+    await client.corrections.pause("perdure-schedule", "full", "a look", by="ann")
+    last = asyncio.create_task(client.schedules.trigger("full", timeout=600))
+    await world.until(
+        lambda: world.store.log.streams[schedule].events[-1].type == "CommandReceived", what="the trigger"
+    )
+    await client.terminate("Promised", ids[0])
+    await has(world, schedule, "ChildFailed")
+    await client.resolve("Promised", ids[1], "price", 3)
+    await client.resolve("Promised", ids[1], "address", "here")
+    await has(world, schedule, "ChildCompleted")
+    await client.corrections.resume("perdure-schedule", "full", by="ann")
+    await last
+    await client.schedules.delete("full")
+    return [schedule]
+
+
 async def begun_anew(world: World, client: Client) -> list[str]:
     assert await client.execute("Reminded", "1", input={"times": 1}) == "done"
     await client.delete("Reminded", "1")
@@ -310,6 +335,6 @@ STORIES: dict[str, Story] = {
     story.__name__: story
     for story in (
         tasks, waits, commands, cancelled_command, children, hurried_children, endings, deadlines, continued, mapped, restarted, patches, versions, stuck_and_parked, attributes, actors, promises, async_commands,
-        paused, skipped, retried, scheduled, begun_anew, called, forks, noted, turned, whole_tree, searched,
+        paused, skipped, retried, scheduled, handed_over, begun_anew, called, forks, noted, turned, whole_tree, searched,
     )
 }  # fmt: skip

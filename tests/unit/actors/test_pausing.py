@@ -275,7 +275,7 @@ def test_it_starts_over_when_it_goes_on(make: Make) -> None:
         stage.command("say", word="x")
         stage.unpause()
         assert stage.types[-5:] == [
-            "Unpaused", "TaskScheduled", "RunContinued", "TaskScheduled", "TaskScheduled",
+            "CommandReceived", "Unpaused", "RunContinued", "TaskScheduled", "TaskScheduled",
         ]  # fmt: skip
         assert stage.execution.ledger.corrections == {"p": "pause", "u": "resume"}
 
