@@ -209,7 +209,7 @@ class Activation:
 
     def drop(self) -> list[Item]:
         """Unload it; gives the items that are not durably handled, in order."""
-        items = self._withdraw()
+        items = [*self._withdraw(), *self.mailbox]
         self.host.cancel_local(self)
         self.phase = Phase.DROPPED
         self.mailbox.clear()
