@@ -5,7 +5,7 @@ Invariants, and who keeps them:
   recorded before is changed;
 * a request is carried out once: the `Ledger` knows the ids of all of the stream's corrections, those of former runs included.
   A repetition (its answer was lost, a node died after the commit) finds its id there and gets the first answer;
-* what can't be done leaves no trace, and its sender is told what to do instead;
+* what can't be done leaves no event, and its sender is told what to do instead. What came too late leaves a mark: see `requests`;
 * while an instance is paused, everything that comes is recorded and nothing is lost, but its code hears of none of it, on
   no node and after no restart; it hears of all of it in the turn of `Unpaused`, as if it had come at that moment, in order;
 * a failed run is retried by one event that takes back its last turn, and only if nothing but the news of the failure has left with it.
@@ -22,66 +22,43 @@ from msgspec import Raw
 from actors import InvalidInput
 from actors.journal import Correction, ErrorInfo
 from actors.turn import LogLine, Turn
-from eventstore import InboxMark
-from runtime.hosting.former_runs import correction_id
-from runtime.hosting.ground import answers, fingerprint, refusal
+from runtime.hosting.ground import answers, refusal
 from runtime.hosting.instance import WorkflowInstance
 from runtime.hosting.item import Item, Step
-from runtime.hosting.replies import CORRECTED, NULL, conflict, ended, stuck
+from runtime.hosting.replies import CORRECTED as DONE
+from runtime.hosting.replies import conflict, ended, stuck
+from runtime.hosting.requests import heard_before, in_words, lost
 from runtime.messages import Correction as Message
 from runtime.messages import Pause, Reply, Resume, Retry, Skip, Status, error_reply
 
-DONE, NOTHING_TO_DO = CORRECTED, Reply(Status.OK, Raw(b'{"corrected":false}'))
+NOTHING_TO_DO = Reply(Status.OK, Raw(b'{"corrected":false}'))
 
 
 def correct(instance: WorkflowInstance, item: Item, message: Message) -> Step:
     """Do what the message asks of an instance."""
-    ledger, what = instance.execution.ledger, _in_words(message)
+    ledger, what = instance.execution.ledger, in_words(message)
     if (done := ledger.corrections.get(message.command_id)) is not None:
         if done != what:
             return refusal(item, conflict(f"request {message.command_id} was carried out on {instance.stream}: {done}"))
         return Step(replies=answers(item, DONE))
-    if instance.has_past and not isinstance(message, Retry):  # that one hits nothing that has not failed
-        if (mark := instance.marks.get(correction_id(message.command_id))) is not None:
-            return _done_before(instance, item, message, mark)
-        if not item.looked:
-            return Step(look=True)
+    # A retry hits nothing that has not failed.
+    if not isinstance(message, Retry) and (before := heard_before(instance, item, message)) is not None:
+        return before
     if ledger.start is None:
         return instance.not_found(item)
     if isinstance(message, Retry):
         return _retry(instance, item, message)
     now = instance.ground.clock.now()
     turn, reply = _corrected(instance, message, now.timestamp())
-    if reply.error is not None:
+    if reply.error is not None and item.reply_to is None:
         return refusal(item, reply)
+    if not turn.events and reply != DONE:
+        return lost(instance, item, message, reply)
     if turn.events:
         turn.logs.append(LogLine("warning", what, {"reason": message.reason, "by": message.by}))
     step = instance.step(turn, now, message.command_id)
     step.replies += answers(item, reply)
     return step
-
-
-def _done_before(instance: WorkflowInstance, item: Item, message: Message, mark: InboxMark) -> Step:
-    """Answer a request that was carried out on an instance which was deleted since."""
-    if mark.digest != fingerprint(_in_words(message), NULL):
-        note = f"request {message.command_id} was carried out on a {instance.stream} that was deleted"
-        return refusal(item, conflict(note))
-    return Step(replies=answers(item, mark.reply))
-
-
-def _in_words(message: Message) -> str:
-    """Name a correction as the ledger does."""
-    match message:
-        case Pause():
-            return "pause"
-        case Resume():
-            return "resume"
-        case Skip():
-            return f"skip #{message.step}"
-        case Retry():
-            return "retry"
-        case _:
-            assert_never(message)
 
 
 def _retry(instance: WorkflowInstance, item: Item, message: Retry) -> Step:

@@ -6,15 +6,14 @@ same commit, and the commit that ends the first run marks all of that run's. A m
 empty reply, and a second mark follows with the answer. So a repeated command that the ledger does not know is refused by the
 inbox's unique key; the instance is loaded again, with the mark, and answers from it.
 
-Requests to cancel and to terminate, and those that settled promises, leave a mark when another run takes their instance's
-place: said again, they must not hit that one. So do all commands, the start, and what was done by hand, of an instance that is deleted.
+Requests leave a mark when another run takes their instance's place (`requests`): said again, they must not hit that one. So do
+all commands, and the start, of an instance that is deleted.
 
 How the last run began follows from the events, without running any code. A snapshot spares reading them.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
@@ -29,14 +28,14 @@ from actors.ledger import Ledger
 from actors.turn import Outcome, Turn
 from eventstore import InboxMark, LoadedStream, Snapshot
 from runtime.hosting.ground import fingerprint
-from runtime.hosting.replies import CORRECTED, NULL, REQUESTED, RESOLVED, TERMINATED, reply_for
-from runtime.messages import Cancel, Correct, Resolve, Send, Terminate, encode_message
+from runtime.hosting.replies import reply_for
+from runtime.hosting.requests import correction_marks, request_marks
+from runtime.messages import Send, encode_message
 
 EVERY = 100  # events between two snapshots, at least
 _CODE, _SCHEMA = "run", 1
 _START = "\t"  # begins the mark of a start that found an ended instance, and of the start before that
 _REPLY = "\n"  # begins the second mark of a command or start; no command id has one
-_REQUEST = "\f"  # begins the mark of another request
 
 
 class _Kept(Struct):
@@ -138,47 +137,14 @@ def start_marks(former: RunStarted, command_id: str, input: Raw) -> list[InboxMa
     return marks
 
 
-def request_id(request: Cancel | Terminate | Resolve) -> str:
-    """Give the id of the mark of a request that another run is not to hear."""
-    name = request.name if isinstance(request, Resolve) else ""
-    return _request_id(type(request), request.command_id, name)
-
-
-def correction_id(command_id: str) -> str:
-    """Give the id of the mark of what was done by hand to an instance that was deleted."""
-    return _request_id(Correct, command_id)
-
-
-def _request_id(kind: type[Cancel | Terminate | Resolve | Correct], command_id: str, name: str = "") -> str:
-    digest = hashlib.blake2b(f"{kind.__name__}\n{name}\n{command_id}".encode(), digest_size=16)
-    return _REQUEST + digest.hexdigest()
-
-
-def request_marks(ledger: Ledger) -> list[InboxMark]:
-    """Make the marks of what has cancelled or terminated a run that is over, and settled its promises."""
-    marks: dict[str, InboxMark] = {}
-    if ledger.cancel_id is not None:
-        id = _request_id(Cancel, ledger.cancel_id)
-        marks[id] = InboxMark(id, 0, encode_message(REQUESTED))
-    if ledger.terminated is not None:
-        id = _request_id(Terminate, ledger.terminated.id)
-        marks[id] = InboxMark(id, 0, encode_message(TERMINATED))
-    for settled in ledger.promises.values():
-        id = _request_id(Resolve, settled.by, settled.name)
-        marks[id] = InboxMark(id, 0, encode_message(RESOLVED))
-    return list(marks.values())
-
-
 def last_marks(ledger: Ledger) -> list[InboxMark]:
     """Make the marks of an instance that has ended and is deleted: nothing that it has heard is to be heard again."""
-    marks, started = request_marks(ledger), ledger.start
+    marks, started = request_marks(ledger) + correction_marks(ledger), ledger.start
     if started is not None and started.command_id is not None and ledger.outcome is not None:
         if started.again:  # its mark is there
             marks.append(second_mark(start_id(started.command_id), ledger.outcome))
         else:
             marks.append(start_mark(started.command_id, started.input, ledger.outcome))
-    for id, what in ledger.corrections.items():
-        marks.append(InboxMark(correction_id(id), fingerprint(what, NULL), encode_message(CORRECTED)))
     if ledger.run == 1:  # later ones have marked their commands
         for taken in ledger.commands.values():
             if taken.received.caller is None:

@@ -43,8 +43,11 @@ class WorkflowInstance(Journaled):
 
     @property
     def has_past(self) -> bool:
-        """Whether the inbox may know of requests that the journal does not know of: former runs', or a deleted instance's."""
-        return self.execution.ledger.run > 1 or (self.version > 0 and not self.exists)
+        """Whether the inbox may know of requests that this run would hear: former runs', a deleted instance's, or what did
+        nothing before somebody put the run right.
+        """
+        ledger = self.execution.ledger
+        return ledger.run > 1 or bool(ledger.corrections) or (self.version > 0 and not self.exists)
 
     def deleted(self) -> InstanceDeleted:
         """Give what is left of it when it is deleted."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from actors.journal import Caller
 from runtime.hosting.delayed import mark_id
 from runtime.hosting.forgetting import mark_id as mark_id_of_deletion
-from runtime.hosting.former_runs import correction_id, request_id, start_id
+from runtime.hosting.former_runs import start_id
 from runtime.hosting.handling import done_key
 from runtime.hosting.item import CancelDelayed, Content
+from runtime.hosting.requests import request_ids
 from runtime.messages import Cancel, Delete, Pause, Resolve, Resume, Send, Skip, Start, Terminate
 
 
@@ -25,10 +26,8 @@ def marks_of(content: Content, *, waits: bool) -> list[str]:
             return [start_id(id)]
         case Delete():
             return [mark_id_of_deletion(content)]
-        case Cancel() | Terminate() | Resolve():
-            return [request_id(content)]
-        case Pause(command_id=id) | Resume(command_id=id) | Skip(command_id=id):
-            return [correction_id(id)]
+        case Cancel() | Terminate() | Resolve() | Pause() | Resume() | Skip():
+            return request_ids(content)
         case CancelDelayed(command_id=id):
             return [id]
     return []

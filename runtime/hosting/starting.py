@@ -9,11 +9,12 @@ from actors.journal import Caller, ErrorInfo, RunStarted, Stop
 from actors.turn import CANCELLED, TERMINATED, Outcome
 from eventstore import InboxMark
 from runtime.hosting.calls import outcome_of
-from runtime.hosting.former_runs import request_marks, second_id, start_id, start_mark, start_marks
+from runtime.hosting.former_runs import second_id, start_id, start_mark, start_marks
 from runtime.hosting.ground import answers, fingerprint, refusal
 from runtime.hosting.instance import WorkflowInstance
 from runtime.hosting.item import Item, Step
 from runtime.hosting.replies import CREATED, THERE, conflict, ended, missing
+from runtime.hosting.requests import request_marks
 from runtime.messages import Reply, ReplyWhen, Reuse, Start, Status, decode_reply, error_reply
 
 
@@ -75,6 +76,8 @@ def _reuse(instance: WorkflowInstance, item: Item, message: Start, started: RunS
     if (mark := instance.marks.get(start_id(message.command_id))) is not None:
         if mark.digest != fingerprint("", message.input):
             return refusal(item, conflict(f"command id {message.command_id} was used to start {instance.stream}"))
+        if canonical(started.input) != canonical(message.input):  # its run's result would be another's
+            return refusal(item, conflict(f"{instance.stream} was started again since, with other input"))
         return _started(instance, item, message, Step(), created=True)
     if not item.looked or instance.ended_here:  # who waits for this run's end must not be told that one
         return Step(look=True)

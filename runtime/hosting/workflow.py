@@ -19,11 +19,12 @@ from runtime.hosting.cancelled_commands import cancel_in_workflow
 from runtime.hosting.commanding import command
 from runtime.hosting.correcting import correct
 from runtime.hosting.endings import request_end
-from runtime.hosting.former_runs import request_id
 from runtime.hosting.ground import answers, refusal
 from runtime.hosting.instance import WorkflowInstance
 from runtime.hosting.item import CancelDelayed, Expire, Item, LocalDone, Step, TimerDue, Wake
 from runtime.hosting.promises import settle
+from runtime.hosting.replies import REQUESTED, RESOLVED, TERMINATED
+from runtime.hosting.requests import heard_before, lost
 from runtime.hosting.starting import start
 from runtime.messages import (
     Ask,
@@ -173,34 +174,30 @@ class WorkflowBehaviour(WorkflowInstance):
         self.answer_result(item, step)
         return step
 
-    def _heard_before(self, item: Item, message: Cancel | Terminate | Resolve) -> Step | None:
-        """Answer a request that was a former run's, or a deleted instance's, and is not to be heard by this one."""
-        if not self.has_past:
-            return None
-        if (mark := self.marks.get(request_id(message))) is not None:
-            return Step(replies=answers(item, mark.reply))
-        return None if item.looked else Step(look=True)
-
     def _end(self, item: Item, message: Cancel | Terminate) -> Step:
-        if (before := self._heard_before(item, message)) is not None:
+        if (before := heard_before(self, item, message)) is not None:
             return before
         if self.execution.ledger.start is None:
             return self.not_found(item)
         now = self.ground.clock.now()
         turn, reply = request_end(self.stream, self.execution, message, now.timestamp())
+        if not turn.events and reply not in (REQUESTED, TERMINATED):
+            return lost(self, item, message, reply)
         step = self.step(turn, now, message.command_id)
         step.replies += answers(item, reply)
         return step
 
     def _resolve(self, item: Item, message: Resolve) -> Step:
-        if (before := self._heard_before(item, message)) is not None:
+        if (before := heard_before(self, item, message)) is not None:
             return before
         if self.execution.ledger.start is None:
             return self.not_found(item)
         now = self.ground.clock.now()
         turn, reply = settle(self.stream, self.execution, message, now.timestamp())
-        if not turn.events and reply.error is not None:
+        if not turn.events and reply.error is not None and item.reply_to is None:
             return refusal(item, reply)
+        if not turn.events and reply != RESOLVED:
+            return lost(self, item, message, reply)
         step = self.step(turn, now, message.command_id)
         step.replies += answers(item, reply)
         return step
