@@ -19,6 +19,7 @@ DECISIONS = frozenset({
     "TaskScheduled", "TasksScheduled", "TimerSet", "ChildStarted", "ChildCancelRequested", "CommandSent", "AttributesSet",
     "CommandCompleted", "CommandFailed", "RunContinued", "RunCompleted", "RunFailed", "RunCancelled",
 })  # fmt: skip
+MICROSECOND = 1e-6  # timers are kept to that
 SOON = 10.0  # virtual seconds after the healing until what is due has happened
 
 
@@ -91,7 +92,7 @@ class FlowVerdict:
             return
         late = end.at - max(deadline, self._healed_at)
         assert late < SOON, f"{name} was to end at {deadline}, and ended {late:.1f} s late"
-        assert end.type != "RunTimedOut" or end.at >= deadline, f"{name} timed out early"
+        assert end.type != "RunTimedOut" or end.at + MICROSECOND > deadline, f"{name} timed out early"
 
     def _attributes(self, name: str, life: list[Run]) -> None:
         marks: dict[str, Any] = {}
