@@ -53,7 +53,7 @@ class Program(Requests):
     """One workflow instance's coroutines, on a loop of their own."""
 
     __slots__ = (
-        "_cancel", "_closing", "_handlers", "_portable", "_run_outcome", "_run_task", "continued", "instance",
+        "_cancel", "_closing", "_handlers", "_portable", "_run_outcome", "_run_task", "belated", "continued", "instance",
     )  # fmt: skip
 
     def __init__(self, kind: WorkflowType, stream: str, run: int = 1, asked: int = 0) -> None:
@@ -66,6 +66,7 @@ class Program(Requests):
         self._cancel: CancelRequested | None = None
         self._closing = False  # the run is over and was asked to cancel: its handlers are, too
         self._run_outcome: Outcome | RunContinued | None = None
+        self.belated = False  # a validator is asked about a command that is recorded: a replay asks it again, and must hear the same
         self.continued: RunContinued | None = None  # decided: another program has the new run
 
     # -- what its execution asks --------------------------------------------------------------------------
@@ -297,7 +298,7 @@ class Program(Requests):
 
     def _objection(self, received: CommandReceived) -> ErrorInfo | None:
         """Say what is wrong with a command that was recorded while there was no code to judge it."""
-        self._reading = True
+        self._reading = self.belated = True
         try:
             handler = self.kind.command(received.name)
             handler.validate(self.instance, handler.signature.decode(received.input))
@@ -306,7 +307,7 @@ class Program(Requests):
         except Failure as refusal:
             return error_info(refusal)
         finally:
-            self._reading = False
+            self._reading = self.belated = False
         return None
 
     def _outcome_of(self, error: BaseException) -> Outcome | None:

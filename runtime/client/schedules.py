@@ -137,6 +137,10 @@ class Schedules:
             CommandFailed: the node that has the schedule knows that the arguments do not fit.
         """
         name, given = None, KEEP
+        if workflow is None and (kwargs or input is not None):
+            raise CommandInvalid(
+                "name the workflow that the arguments are for, also if it is the same one", "InvalidInput"
+            )
         if workflow is not None:
             name, given = type_name(workflow), self._input(schedule, workflow, args, kwargs, input)
             _definition(schedule, name, given)

@@ -94,6 +94,8 @@ def elapsed(
         left: how many starts the limit leaves; None: any number.
     """
     found = Elapsed(cursor)
+    if left == 0:  # none of its times counts any more
+        return found
     oldest = now - window(schedule) - timedelta(seconds=schedule.jitter) - _TICK
     if cursor < oldest:
         count = len(times_between(schedule, cursor + _TICK, oldest, MOST_COUNTED))

@@ -22,6 +22,7 @@ LEAST_WINDOW = 10  # seconds: for as long another node may need to take over
 MOST_WINDOW = 10 * 366 * 86_400  # seconds
 MOST_BUFFERED = 10_000
 MAX_ID = 140  # bytes of a schedule's id: what it starts has its id and a time
+FIRST_YEAR, LAST_YEAR = 1900, 8999  # in which times may begin: far from where datetimes end, in every zone
 _SOME_DAY = datetime(2000, 1, 1, tzinfo=UTC)
 _NICKNAMES = {
     "@hourly": "0 * * * *", "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@weekly": "0 0 * * 0",
@@ -205,6 +206,10 @@ def _check_bounds(schedule: Schedule) -> None:
     for name, moment in (("start_at", schedule.start_at), ("end_at", schedule.end_at)):
         if moment is not None and moment.tzinfo is None:
             raise ValueError(f"{name} needs a time zone, such as 2027-01-01T00:00Z; it is {moment.isoformat()}")
+    if schedule.start_at is not None and not FIRST_YEAR <= schedule.start_at.year <= LAST_YEAR:
+        raise ValueError(
+            f"start_at must be in the years {FIRST_YEAR} to {LAST_YEAR}; it is {schedule.start_at.isoformat()}"
+        )
     if schedule.start_at is not None and schedule.end_at is not None and schedule.start_at > schedule.end_at:
         raise ValueError(f"start_at ({schedule.start_at.isoformat()}) is after end_at ({schedule.end_at.isoformat()})")
 

@@ -41,7 +41,7 @@ from actors.codec import decode_any
 from actors.definition import WorkflowType
 from actors.errors import InvalidInput
 from runtime.schedules.policy import Elapsed, Verdict, admit, elapsed, needs_a_timer, next_waiting
-from runtime.schedules.schedule import MAX_ID, Definition, Overlap, Schedule
+from runtime.schedules.schedule import FIRST_YEAR, MAX_ID, Definition, Overlap, Schedule
 from runtime.schedules.state import MOST_RECENT, Described, Item, Recent, Running, State
 from runtime.schedules.times import next_times, stamp, times_between
 
@@ -113,7 +113,8 @@ class ScheduleWorkflow(Workflow, name=TYPE):
     def may_update(self, schedule: Schedule, workflow: str | None = None, input: Raw = KEEP) -> None:
         """Refuse what can't be, and arguments that do not fit, as far as this node knows."""
         try:
-            misfit = self._misfit(self._changed(schedule, workflow, input))
+            changed = self._changed(schedule, workflow, input)
+            misfit = None if self._program.belated else self._misfit(changed)
         except (ValueError, InvalidInput) as error:
             misfit = str(error)
         if misfit is not None:
@@ -171,10 +172,14 @@ class ScheduleWorkflow(Workflow, name=TYPE):
         """Refuse a span that is none, is not past, or holds more than can be dealt with."""
         if first.tzinfo is None or last.tzinfo is None:
             raise Rejected("both ends of a backfill need a time zone, such as 2027-01-01T00:00Z")
+        if first.year < FIRST_YEAR:
+            raise Rejected(f"a backfill begins in {FIRST_YEAR} or later, not at {stamp(first)}")
         if first > last:
             raise Rejected(f"a backfill goes from the earlier to the later time: {stamp(first)} is after {stamp(last)}")
         if last > self.now():
             raise Rejected(f"a backfill is for times that are past; {stamp(last)} is to come")
+        if self._program.belated:
+            return
         times = times_between(self.definition.schedule, first, last, MOST_BACKFILLED + 1)
         if len(times) > MOST_BACKFILLED:
             raise Rejected(f"there are more than {MOST_BACKFILLED} times between; do it in parts")

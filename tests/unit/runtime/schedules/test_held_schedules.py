@@ -66,3 +66,27 @@ def test_a_run_that_begins_while_much_is_heard_at_once_knows_what_has_ended() ->
     assert described.counts.started == STEPS // 2 + 2
     assert len(described.running) == 3
     assert {recent.outcome for recent in described.recent} == {"completed"}
+
+
+def test_an_update_of_a_held_schedule_is_judged_by_what_every_node_knows() -> None:
+    """Its arguments do not fit the workflow of one node, but that of the next: a replay there hears the same."""
+
+    class Other(Workflow, name="Job"):
+        async def run(self, minutes: float) -> None: ...
+
+    async def story(world: World) -> None:
+        node = world.node(app=App(actors=[Job]))
+        async with world.client() as client:
+            await client.schedules.create("s", RARELY, "Job", input={"seconds": 1})
+            await client.corrections.pause(TYPE, "s", "a look")
+            asked = asyncio.create_task(client.schedules.update("s", RARELY, "Job", input={"seconds": 2}, timeout=600))
+            await asyncio.sleep(1)
+            await client.corrections.resume(TYPE, "s")
+            await asked
+            await node.stop()
+            await world.served(world.node(app=App(actors=[Other])))
+            assert "minutes" in ((await client.schedules.describe("s", timeout=60)).warning or "")
+            await client.schedules.delete("s")
+        await world.stop_all()
+
+    simulate(story, App(actors=[Job]), within=1e6)

@@ -92,6 +92,12 @@ def test_the_limit_ends_it() -> None:
     assert (len(found.taken), found.due, found.more) == (2, None, False)
 
 
+def test_what_passes_after_the_limit_is_not_counted() -> None:
+    """However long ago that is."""
+    found = look(Schedule(every=60, limit=3), NOON - 72 * HOUR, NOON, left=0)
+    assert (found.missed, found.skipped, found.taken) == (0, 0, [])
+
+
 def test_the_end_ends_it() -> None:
     """Likewise."""
     found = look(Schedule(every=60, end_at=NOON, overlap=Overlap.ALLOW_ALL), NOON - SECOND, NOON)

@@ -292,6 +292,7 @@ def test_a_deleted_schedule_leaves_what_runs_alone() -> None:
         (NOON - timedelta(days=2), NOON - timedelta(days=1), "more than 1000"),
         (NOON.replace(tzinfo=None), NOON.replace(tzinfo=None), "need a time zone"),
         (NOON - timedelta(hours=3), NOON - timedelta(hours=2), "room for 50"),
+        (datetime.min.replace(tzinfo=UTC), NOON - timedelta(hours=2), "begins in 1900 or later"),
     ],
 )
 def test_a_backfill_that_can_not_be_leaves_no_event(first: datetime, last: datetime, why: str) -> None:

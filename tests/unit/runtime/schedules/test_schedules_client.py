@@ -46,6 +46,9 @@ def test_what_can_not_be_is_refused_before_anything_is_sent() -> None:
                 await create("s", at, "Report", input=["eu"])
             with pytest.raises(CommandInvalid, match="when"):
                 await create("s", Schedule(every=60, time_argument="when"), Report, region="eu")
+            for given in ({"region": "us"}, {"input": {"region": "us"}}):
+                with pytest.raises(CommandInvalid, match="name the workflow"):
+                    await client.schedules.update("s", HOURLY, **given)
 
     simulate(story, APP)
 

@@ -109,6 +109,8 @@ def test_jitter_follows_from_id_and_time_and_never_passes_the_next_time() -> Non
         ({"cron": "* * * * *", "offset": 5}, "there is none"),
         ({"every": 60, "start_at": at("2027-01-01T00:00")}, "start_at needs a time zone"),
         ({"every": 60, "start_at": at("2027-01-02T00:00Z"), "end_at": at("2027-01-01T00:00Z")}, "is after end_at"),
+        ({"every": 60, "start_at": at("0001-01-01T00:00Z")}, "start_at must be in the years 1900 to 8999"),
+        ({"cron": "@daily", "start_at": at("9999-12-31T23:59Z")}, "start_at must be in the years 1900 to 8999"),
         ({"every": 60, "limit": 0}, "limit must be 1"),
         ({"every": 60, "most_buffered": 0}, "most_buffered must be"),
         ({"every": 60, "jitter": -1}, "jitter must be"),
