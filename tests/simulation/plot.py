@@ -61,9 +61,6 @@ def plot(seed: int) -> Plot:
     flows = [f"f{number}" for number in range(chance.randint(1 if features else 0, 3))]
     vaults = [f"v{number}" for number in range(2)] if NEEDS_VAULTS.intersection(features) else []
     opening = {account: chance.choice([0, 50, 100]) for account in accounts}
-    if "restart" in features and {"terminate", "promises"}.intersection(features):
-        # A request to terminate, or to settle a promise, that comes again is the next run's, too: not mended yet.
-        features.remove("restart")
     programs = Programs(chance, features, flows, vaults)
     wishes = [_start(chance, flow, seconds, clients, programs, features) for flow in flows]
     wishes += Wishes(chance, seconds, clients).of(features, flows, vaults, programs)
