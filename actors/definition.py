@@ -15,7 +15,7 @@ from actors.codec import decoder
 from actors.errors import DefinitionError, InvalidArguments, UnknownName, UnknownType
 from actors.fingerprint import fingerprint
 from actors.handlers import Handler, handlers, marked
-from actors.journal import JOURNAL_TYPES, InstanceDeleted
+from actors.journal import ACTOR_JOURNAL_TYPES, InstanceDeleted
 from actors.names import TYPE_NAME
 from actors.purity import check_purity
 from actors.signature import Signature, checked_type, type_hints
@@ -174,7 +174,7 @@ class ActorType(_Definition):
             raise DefinitionError(f"{self.name}: two @event methods take the same event type")
         if InstanceDeleted.__name__ in self.events:
             raise DefinitionError(f"{self.name}: an event is named InstanceDeleted, as the runtime's own is; rename it")
-        if self.is_async and (taken := JOURNAL_TYPES.intersection(self.events)):
+        if self.is_async and (taken := ACTOR_JOURNAL_TYPES.intersection(self.events)):
             raise DefinitionError(
                 f"{self.name}: an actor with async commands has the runtime's own events in its stream; "
                 f"rename its event {', '.join(sorted(taken))}"

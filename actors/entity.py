@@ -26,7 +26,7 @@ from actors.errors import (
 )
 from actors.failures import describe, error_info
 from actors.handling import HandlerProgram, Handling, UnderWay
-from actors.journal import JOURNAL_TYPES, CommandSent, InstanceDeleted, JournalEvent, decode_event, encode_event
+from actors.journal import ACTOR_JOURNAL_TYPES, CommandSent, InstanceDeleted, JournalEvent, decode_event, encode_event
 from actors.reading import only_reading
 from actors.sending import LastCommands, letter
 from actors.snapshot import Numbering, apart
@@ -101,7 +101,7 @@ class Entity:
         kept = under_way.kept
         for recorded in history:
             handler, data = handlers.get(recorded.type), recorded.data
-            if kept or (handler is None and recorded.type in JOURNAL_TYPES):
+            if kept or (handler is None and recorded.type in ACTOR_JOURNAL_TYPES):
                 for each in under_way.take(recorded, self._journaled(recorded)):
                     yield self._apply(each)
                 continue
@@ -149,7 +149,7 @@ class Entity:
 
     def _journaled(self, recorded: HistoryEvent) -> JournalEvent | None:
         """Read an event of the journal; None for one of the actor's own."""
-        if recorded.type in self.kind.events or recorded.type not in JOURNAL_TYPES:
+        if recorded.type in self.kind.events or recorded.type not in ACTOR_JOURNAL_TYPES:
             return None
         try:
             return decode_event(recorded.type, recorded.data)

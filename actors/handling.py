@@ -29,7 +29,7 @@ from actors.errors import Bug, DefinitionError
 from actors.execution import Execution
 from actors.failures import describe
 from actors.journal import (
-    JOURNAL_TYPES,
+    ACTOR_JOURNAL_TYPES,
     Caller,
     CommandBegan,
     CommandCompleted,
@@ -142,7 +142,7 @@ class HandlerReplay(Replay):
     __slots__ = ()
 
     def _read(self, recorded: HistoryEvent) -> JournalEvent:
-        if recorded.type in JOURNAL_TYPES:  # no event of an actor with async commands is named so
+        if recorded.type in ACTOR_JOURNAL_TYPES:  # no event of an actor with async commands is named so
             return super()._read(recorded)
         handler, data = cast("HandlerProgram", self.program).entity.lifted(recorded)
         if handler is None:

@@ -10,7 +10,7 @@ asked.
 
 from actors.journal.caller import Caller, Said
 from actors.journal.child import ChildCancelRequested, ChildCompleted, ChildFailed, ChildStarted, OnClose, Stop
-from actors.journal.codec import JOURNAL_TYPES, decode_event, encode_event, event_class
+from actors.journal.codec import ACTOR_JOURNAL_TYPES, JOURNAL_TYPES, decode_event, encode_event, event_class
 from actors.journal.command import (
     CommandAnswered,
     CommandBegan,
@@ -43,6 +43,7 @@ from actors.journal.task import TaskAttemptFailed, TaskCompleted, TaskFailed, Ta
 from actors.journal.timer import TimerFired, TimerSet
 
 __all__ = [
+    "ACTOR_JOURNAL_TYPES",
     "JOURNAL_TYPES",
     "AttributesSet",
     "Caller",

@@ -54,6 +54,8 @@ _DECODERS: dict[str, Callable[[bytes | Raw], JournalEvent]] = {
 }
 _CLASSES = {event.__name__: event for event in _EVENTS}
 JOURNAL_TYPES = frozenset(_DECODERS)
+# What an actor's stream can hold: nobody holds an actor by hand, so its own events may be named so.
+ACTOR_JOURNAL_TYPES = JOURNAL_TYPES - {Paused.__name__, Unpaused.__name__}
 # Gives a journal event as JSON.
 encode_event: Callable[[JournalEvent], bytes] = msgspec.json.Encoder().encode
 
