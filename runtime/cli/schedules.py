@@ -165,9 +165,12 @@ def next_(
 ) -> None:
     """Print the times that a schedule would have. Nothing is made, and no server is needed."""
     from runtime.schedules import next_times
+    from runtime.schedules.schedule import FIRST_YEAR, LAST_YEAR
 
     schedule = _schedule({}, cron, every, offset, time_zone, start_at, end_at, None, None, None, None, None)
     begin = datetime.now(UTC) if after is None else moment("--after", after)
+    if not FIRST_YEAR <= begin.year <= LAST_YEAR:
+        raise WrongInput(f"--after is in the years {FIRST_YEAR} to {LAST_YEAR}, not {after}")
     found = next_times(schedule, begin, count)
     if json:
         print_json([each.isoformat() for each in found])

@@ -53,6 +53,14 @@ def test_bad_times_are_refused_and_explained(options: list[str], why: str, capsy
         assert why in line
 
 
+@pytest.mark.parametrize("after", ["0001-01-01T00:00Z", "9999-12-31T23:59Z"])
+def test_what_is_near_the_ends_of_the_calendar_is_refused(after: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """In some zones there is no such moment."""
+    line = ["schedule", "next", "--cron", "@daily", "--time-zone", "Europe/Berlin", "--after", after]
+    assert run(line) == USAGE
+    assert "--after is in the years 1900 to 8999" in capsys.readouterr().err
+
+
 def test_an_unknown_policy_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     """With the ones that there are."""
     assert run(["schedule", "create", "nightly", "Report", "--every", "1h", "--overlap", "queue"]) == USAGE
