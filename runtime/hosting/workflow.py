@@ -68,8 +68,10 @@ class WorkflowBehaviour(WorkflowInstance):
             self.row = self.listed() if execution.ledger.stuck else ("running", False)
             step = self.step(execution.stick())
             return step if step.commit is not None else self._stopped_otherwise()
-        self.begins_at = 0 if self.exists else self.version
-        self.row = None if execution.ledger.stuck or not self.exists else self.listed()
+        if not self.exists:  # what is left of a deleted one does not go on, though an old release called it stuck
+            self.begins_at = self.version
+            return Step()
+        self.row = None if execution.ledger.stuck else self.listed()
         now = self.ground.clock.now()
         turn = execution.resume(now.timestamp())
         step = self.step(turn, now)
