@@ -89,6 +89,6 @@ def test_refusals(flags: tuple[str, ...], message: str) -> None:
     """A wrong word is answered in a line, before anything is started."""
     with started_bench(*flags) as bench:
         _, errors = bench.communicate()
-    assert bench.returncode == 1
+    assert bench.returncode == 2
     assert message in errors
     assert errors.count("\n") == 1

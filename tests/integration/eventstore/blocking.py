@@ -14,6 +14,7 @@ _WAITING = """
 SELECT pid FROM pg_stat_activity
 WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%-- perdure commit%' AND pid <> pg_backend_pid()
 """
+_BLOCKED = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
 @asynccontextmanager
@@ -26,6 +27,15 @@ async def head_held(kit: PostgresKit, partition: int = 0) -> AsyncIterator[async
             yield connection
     finally:
         await connection.close()
+
+
+async def none_waits(kit: PostgresKit) -> None:
+    """Wait until no call waits for a lock any more: the server has heard who gave up."""
+
+    async def all_gone() -> bool:
+        return not await kit.execute(_BLOCKED)
+
+    await wait_until(all_gone, what="no call that waits for a lock")
 
 
 async def waiting_commit(kit: PostgresKit) -> int:

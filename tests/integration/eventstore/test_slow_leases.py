@@ -6,7 +6,7 @@ import pytest
 
 from eventstore import PostgresLeases, StoreUnavailable
 from tests.conformance.store.kits import TTL, PostgresKit
-from tests.integration.eventstore.blocking import head_held
+from tests.integration.eventstore.blocking import head_held, none_waits
 
 
 async def test_a_claim_and_a_release_behind_a_locked_head(kit: PostgresKit) -> None:
@@ -20,6 +20,7 @@ async def test_a_claim_and_a_release_behind_a_locked_head(kit: PostgresKit) -> N
         with pytest.raises(StoreUnavailable, match="did not answer"):
             await hasty.release("n1", [before[0]])
         assert [lease.partition for lease in await hasty.claim("n2", [1], TTL)] == [1]
+        await none_waits(kit)
     seen = (await hasty.beat("n2", TTL)).leases
     assert [(lease.epoch, lease.owner) for lease in seen[:2]] == [(1, "n1"), (2, "n2")]
     await hasty.close()
