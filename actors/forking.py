@@ -11,7 +11,7 @@ through a turn, the code decides the rest of that turn.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -105,11 +105,17 @@ def copy(kind: ActorType | WorkflowType, events: Sequence[HistoryEvent], origin:
     return copied
 
 
-def open_work(ledger: Ledger, timers: Mapping[int, Any], history: Sequence[HistoryEvent]) -> Turn:
-    """Give what a copied journal leaves open, as a turn that asks for it anew; `timers` are those that the code awaits."""
+def open_work(
+    ledger: Ledger, timers: Mapping[int, Any], awaited: Container[int], history: Sequence[HistoryEvent]
+) -> Turn:
+    """Give what a copied journal leaves open, as a turn that asks for it anew.
+
+    `timers` are those that the code awaits, `awaited` the numbers of all else; children of former runs may be among them.
+    """
     turn = Turn()
     turn.tasks = [task.scheduled for task in ledger.tasks.values() if task.awaited]
-    turn.children = [started for started in ledger.children.values() if started.child > ledger.before]
+    children, before = ledger.children.values(), ledger.before
+    turn.children = [started for started in children if started.child > before or started.child in awaited]
     turn.sent = [
         msgspec.structs.replace(sent, after=None)
         for sent in ledger.sent.values()

@@ -64,7 +64,7 @@ class Recovery(TurnMaker):
         self._run_through(replay)
         if self.outcome is not None:
             return Turn(), replay.renamed
-        turn = open_work(self.ledger, self.program.timers, history)
+        turn = open_work(self.ledger, self.program.timers, self.program.open, history)
         self.program.loop.advance(at)
         for event in self._owed:
             if isinstance(event, CommandSent):
@@ -142,7 +142,7 @@ class Recovery(TurnMaker):
         if replay.trouble is not None:
             raise replay.trouble
         if ledger.retried:
-            self._opened = open_work(ledger, self.program.timers, replay.history)
+            self._opened = open_work(ledger, self.program.timers, self.program.open, replay.history)
         self._owed, self._held = replay.owed, replay.held
         if not self.ledger.stuck:
             self._forget_timers()
