@@ -62,12 +62,13 @@ class KeptRun(Struct, gc=False):
     rejected: list[PromiseRejected] = []
     cancel_id: str | None = None  # of the last request to cancel, also when a former run heard it
     corrections: dict[str, str] = {}  # what was done by hand, also in former runs
+    start_schema: int = 1  # of `start`
 
     def ledger(self) -> Ledger:
         """Make the ledger as it was right after the `RunContinued`."""
         ledger = Ledger()
         ledger.version, ledger.run, ledger.start = self.version, self.run, self.start
-        ledger.before = self.continued.asked
+        ledger.before, ledger.start_schema = self.continued.asked, self.start_schema
         ledger.cancel, ledger.cancel_id = self.cancel, self.cancel_id
         ledger.corrections = dict(self.corrections)
         ledger.commands = {received.id: TakenCommand(received) for received in self.commands}
@@ -95,7 +96,7 @@ def kept_run(ledger: Ledger, continued: RunContinued, at: float, schema: int) ->
         ledger.attributes, schema, dict(ledger.schemas),
         [each for each in ledger.promises.values() if isinstance(each, PromiseResolved)],
         [each for each in ledger.promises.values() if isinstance(each, PromiseRejected)], ledger.cancel_id,
-        dict(ledger.corrections),
+        dict(ledger.corrections), ledger.start_schema,
     )  # fmt: skip
 
 
@@ -126,6 +127,8 @@ def last_run(history: Sequence[HistoryEvent], kept: KeptRun | None = None) -> tu
             ledger.version += 1
         else:
             ledger.apply(event)
+            if isinstance(event, RunStarted):
+                ledger.start_schema = recorded.schema
             if recorded.schema != 1 and (name := kept_under(event)) is not None:
                 ledger.schemas[name] = recorded.schema
     if isinstance(event, RunStarted):

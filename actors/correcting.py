@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from msgspec import Raw
 
+from actors.errors import InvalidInput, UpcastFailed
 from actors.journal import Correction, ErrorInfo, Paused, Resumed, Unpaused
 from actors.recovery import Recovery
 from actors.retrying import retry
 from actors.skipping import by_hand
 from actors.turn import Turn
+from actors.upcasting import NO_PAYLOADS
 
 
 class Correcting(Recovery):
@@ -53,6 +55,25 @@ class Correcting(Recovery):
         turn = Turn()
         self._append(turn, retry(self.last_turn or (), self.ledger, correction, at))
         return turn
+
+    def input_again(self) -> Raw:
+        """Give the arguments that the last start recorded, in today's form, for another start. There must have been one.
+
+        Raises:
+            InvalidInput: they can't be brought into it, or do not fit the newest code.
+        """
+        started, schema = self.ledger.start, self.ledger.start_schema
+        if started is None:
+            raise InvalidInput(f"{self.stream} was never started")
+        upcasters = self.kind.versions.get(started.type_version, self.kind.newest).upcasters or NO_PAYLOADS
+        if schema > (newest := upcasters.newest(started, self.ledger)):
+            raise InvalidInput(f"they are of schema {schema}, and this code knows them up to {newest}")
+        try:
+            started = upcasters.lift(started, schema, self.ledger)
+        except UpcastFailed as error:
+            raise InvalidInput(str(error)) from error
+        self.kind.newest.run_signature.decode(started.input)
+        return started.input
 
     def skip(self, number: int, correction: Correction, outcome: Raw | ErrorInfo | None, at: float) -> Turn:
         """Settle what the code waits for under a number: with a result, a failure, or with nothing, if it is a timer.

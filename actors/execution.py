@@ -23,6 +23,7 @@ from actors.journal import (
     ChildFailed,
     CommandAnswered,
     CommandReceived,
+    Correction,
     ErrorInfo,
     InstanceDeleted,
     PromiseRejected,
@@ -60,17 +61,22 @@ class Execution(Correcting):
         attributes: dict[str, Attribute] | None = None,
         memo: Raw | UnsetType = UNSET,
         timeout: float | None = None,
+        correction: Correction | None = None,
     ) -> Turn:
         """Create the instance, or start it again when it has ended. The arguments must have been checked with `kind.run_signature`, for else it gets stuck.
 
         With `stop` it ends at once, for its caller changed its mind; its code never runs. `timeout`, in seconds, stands for
-        that of its class.
+        that of its class. `correction`: somebody has it start again by hand.
         """
         again = self.version > 0  # ended, or deleted
         kind = self.kind.newest if again else self.kind
-        timeout = kind.run_timeout if timeout is None else timeout
-        deadline = None if timeout is None else at + timeout
-        started = RunStarted(input, command_id, caller, kind.version, stop, attributes, memo, deadline=deadline)
+        lasts = kind.run_timeout if timeout is None else timeout
+        deadline = None if lasts is None else at + lasts
+        started = RunStarted(
+            input, command_id, caller, kind.version, stop, attributes, memo, deadline=deadline, correction=correction,
+            timeout=timeout,
+        )  # fmt: skip
+        self.ledger.start_schema = 1  # unless it turns out to be another
         if again:
             started.again, started.asked = True, self._asked
             if self.outcome is not None:
@@ -107,20 +113,20 @@ class Execution(Correcting):
         """Take a command that was cancelled before it was due: without its handler, it fails with `CommandCancelled`."""
         return self._take(CommandReceived(id, name, input, cancelled=True), at)
 
-    def cancel(self, id: str, reason: str, at: float) -> Turn:
+    def cancel(self, id: str, reason: str, at: float, by: str = "") -> Turn:
         """Ask the code for its end, as `asyncio.Task.cancel` does.
 
         An empty turn when the run was asked before, when a former run was asked by this very request, or at the end.
         """
         if self.outcome is not None or self.ledger.cancel is not None or self.ledger.cancel_id == id:
             return Turn()
-        return self._take(CancelRequested(id, reason), at)
+        return self._take(CancelRequested(id, reason, by), at)
 
-    def terminate(self, id: str, reason: str, *, tree: bool = False) -> Turn:
+    def terminate(self, id: str, reason: str, *, tree: bool = False, by: str = "") -> Turn:
         """End the run at once, also a broken one's, without running its code; an empty turn when it has ended."""
         turn = Turn()
         if self.outcome is None:
-            self._append(turn, RunTerminated(id, reason, tree))
+            self._append(turn, RunTerminated(id, reason, tree, by))
         return turn
 
     def task_completed(self, task: int, result: Raw, at: float, *, local: str | None = None) -> Turn:
@@ -221,6 +227,7 @@ class Execution(Correcting):
     def _start_again(self, started: RunStarted, at: float) -> Turn:
         turn = Turn()
         self.parked, self._owed, self._held = False, (), []  # what the former run still wanted it wants no more
+        self.last_turn = None
         self._append(turn, started)
         try:
             self._begin(turn, as_continued(started), at, 1)

@@ -100,6 +100,7 @@ class Ledger:
         "schemas",
         "sent",
         "start",
+        "start_schema",
         "stuck",
         "stuck_by",
         "tasks",
@@ -114,6 +115,7 @@ class Ledger:
         self.run = 1  # which one this is
         self.before = 0  # operations of former runs: nobody waits for them
         self.start: RunStarted | None = None
+        self.start_schema = 1  # in which form its arguments were recorded
         self.tasks: dict[int, OpenTask] = {}
         self.ended: set[int] = set()  # local tasks with a recorded outcome; they have no TaskScheduled
         self.timers: dict[int, float] = {}  # number -> due
@@ -162,6 +164,8 @@ def _run_started(ledger: Ledger, event: RunStarted) -> None:
         _start_again(ledger, event)
     ledger.start = event
     ledger.attributes = event.attributes
+    if event.correction is not None:
+        ledger.corrections[event.correction.id] = "restart"
 
 
 def _instance_deleted(ledger: Ledger, event: InstanceDeleted) -> None:

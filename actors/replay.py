@@ -128,6 +128,8 @@ class Replay:
                     continue
                 ledger.apply(event)
                 if (continued := self._begins(event)) is not None:
+                    if type(event) is RunStarted:
+                        ledger.start_schema = recorded.schema
                     self.begin(continued, recorded.recorded_at.timestamp(), recorded.schema)
                     yield event
                     return
@@ -216,6 +218,8 @@ class Replay:
             self.ledger.schemas[name] = schema
         elif isinstance(fact, RunStarted | RunContinued):
             kind = kind.versions.get(fact.type_version, kind)
+            if isinstance(fact, RunStarted):
+                self.ledger.start_schema = schema
         upcasters = kind.upcasters or NO_PAYLOADS
         if schema > (newest := upcasters.newest(fact, self.ledger)):
             what = f"{fact.title()} of schema {schema}"

@@ -104,6 +104,4 @@ def _what(event: JournalEvent | None) -> str:
     return "an event that can't be read" if event is None else event.title()
 
 
-_ELSE = (
-    "`perdure fork --at VERSION` goes on from an earlier point as a new instance, `start --reuse restart` begins again"
-)
+_ELSE = "`perdure fork --at VERSION` goes on from an earlier point as a new instance, `restart` begins again"

@@ -142,6 +142,8 @@ class TurnMaker:
             schema = 1 if kind.upcasters is None else kind.upcasters.newest(event, self.ledger)
         if (name := kept_under(event)) is not None:
             self.ledger.schemas[name] = schema
+        elif isinstance(event, RunStarted):
+            self.ledger.start_schema = schema
         return schema
 
     def _settle(self, turn: Turn, at: float) -> None:

@@ -115,6 +115,7 @@ class Cancel(Addressed, tag="cancel"):
 
     command_id: str
     reason: str = ""
+    by: str = ""
 
 
 class CancelCommand(Addressed, tag="cancel_command"):
@@ -129,6 +130,7 @@ class Terminate(Addressed, tag="terminate"):
     command_id: str
     reason: str = ""
     tree: bool = False
+    by: str = ""
 
 
 class Resolve(Addressed, tag="resolve"):
@@ -168,7 +170,13 @@ class Retry(Correct, tag="retry"):
     """Have a failed workflow go on from its failed step; or a stuck one be tried at once."""
 
 
-Correction = Pause | Resume | Skip | Retry
+class Restart(Correct, tag="restart", kw_only=True):
+    """Have a workflow that has ended begin again, in its own stream: with what its last start recorded, or with other `input`."""
+
+    input: Raw | UnsetType = UNSET
+
+
+Correction = Pause | Resume | Skip | Retry | Restart
 
 
 class Fork(Addressed, tag="fork"):
@@ -245,10 +253,7 @@ Inbound = (
     | CancelCommand
     | Terminate
     | Resolve
-    | Pause
-    | Resume
-    | Skip
-    | Retry
+    | Correction
     | Fork
     | Delete
     | TaskOutcome
@@ -319,8 +324,8 @@ def decode_inbound(body: bytes) -> Inbound:
     """
     message = _checked(body, _decode_inbound)
     match message:
-        case Start() | Send() | Ask():
-            if message.input is not EMPTY:
+        case Start() | Send() | Ask() | Restart():
+            if isinstance(message.input, Raw) and message.input is not EMPTY:
                 decode_any(message.input)
             if isinstance(message, Send):
                 _check_send(message)
@@ -333,17 +338,7 @@ def decode_inbound(body: bytes) -> Inbound:
                 message.error.details_value()
         case Fork():
             list(map(decode_any, message.changes.values()))
-        case (
-            AwaitResult()
-            | Cancel()
-            | CancelCommand()
-            | Terminate()
-            | Pause()
-            | Resume()
-            | Retry()
-            | Delete()
-            | TaskWanted()
-        ):
+        case AwaitResult() | Cancel() | CancelCommand() | Terminate() | Correct() | Delete() | TaskWanted():
             pass
     return message
 

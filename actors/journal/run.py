@@ -7,6 +7,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from actors.attributes import Attribute
 from actors.journal.caller import Caller, Said
 from actors.journal.child import ChildCompleted, ChildFailed, Stop
+from actors.journal.correction import Correction
 from actors.journal.event import ErrorInfo, Fact, JournalEvent
 
 
@@ -29,7 +30,8 @@ class RunStarted(Fact):
 
     With `stop` it was not wanted any more when it came to be, and none of its code ever runs. `again`: the instance had ended,
     and its runs had numbered `asked` operations.
-    `attributes` are its first search attributes, `memo` is what its starter noted for people.
+    `attributes` are its first search attributes, `memo` is what its starter noted for people. `correction`: somebody restarted it by
+    hand. `timeout`, in seconds, is the one that its starter gave, if it was not left to the class.
     """
 
     input: Raw
@@ -44,6 +46,8 @@ class RunStarted(Fact):
     asked: int = 0
     again: bool = False
     said: dict[str, Said] = {}  # with `again`: as in `RunContinued`
+    correction: Correction | None = None
+    timeout: float | None = None
 
 
 class InstanceDeleted(Fact):
@@ -62,6 +66,7 @@ class CancelRequested(Fact):
 
     id: str
     reason: str = ""
+    by: str = ""
 
 
 class RunTerminated(Fact):
@@ -73,6 +78,7 @@ class RunTerminated(Fact):
     id: str
     reason: str = ""
     tree: bool = False
+    by: str = ""
 
 
 class RunTimedOut(Fact):

@@ -1,8 +1,7 @@
-"""`perdure pause`, `resume`, `retry` and `skip`: put an instance right, with a trace of who did it and why."""
+"""`perdure pause`, `resume`, `retry`, `restart` and `skip`: put an instance right, with a trace of who did it and why."""
 
 from __future__ import annotations
 
-import getpass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,22 +9,18 @@ from msgspec import UNSET
 
 from runtime.cli.connecting import Servers
 from runtime.cli.errors import WrongInput
-from runtime.cli.input import read_value
-from runtime.cli.instances import Reason, with_client
-from runtime.cli.options import CommandId, Json, Target, Timeout, address
+from runtime.cli.input import read_input, read_value
+from runtime.cli.instances import with_client
+from runtime.cli.options import By, CommandId, InputOption, Json, Reason, Target, Timeout, address, who
 from runtime.cli.output import console, print_json
 
 if TYPE_CHECKING:
     from runtime.client import Client
 
-By = Annotated[
-    str | None, typer.Option("--by", metavar="WHO", help="Who does it; kept in the history. Default: the user's name.")
-]
-
 
 def register(application: typer.Typer) -> None:
     """Add the commands."""
-    for command in (pause, resume, retry, skip):
+    for command in (pause, resume, retry, restart, skip):
         application.command()(command)
 
 
@@ -86,6 +81,32 @@ def retry(
     _say(target, corrected, f"{target} goes on", f"{target} has not failed: it runs", json=json)
 
 
+def restart(
+    target: Target,
+    input: InputOption = None,
+    reason: Reason = "",
+    by: By = None,
+    timeout: Timeout = 30.0,
+    command_id: CommandId = None,
+    json: Json = False,
+    servers: Servers = Servers(),
+) -> None:
+    """Have a workflow that has ended begin again.
+
+    Under the same id: as it was started last, or with other --input.
+    """
+    type_, id_ = address(target)
+    arguments = None if input is None else read_input(input)
+
+    async def work(client: Client) -> None:
+        await client.corrections.restart(
+            type_, id_, reason, input=arguments, by=who(by), command_id=command_id, timeout=timeout
+        )
+
+    with_client(servers, work)
+    _say(target, True, f"restarted {target}", "", json=json)
+
+
 def skip(
     target: Target,
     step: Annotated[int, typer.Option("--step", metavar="N", help="Its number, as in `show`: 7 for #7.")],
@@ -116,16 +137,6 @@ def skip(
 
     with_client(servers, work)
     _say(target, True, f"settled #{step} of {target}", "", json=json)
-
-
-def who(by: str | None) -> str:
-    """Say who corrects: what was given, else the user's name, if the system knows one."""
-    if by is not None:
-        return by
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user without a name, as in some containers
-        return ""
 
 
 def _say(target: str, corrected: bool, done: str, nothing: str, *, json: bool) -> None:

@@ -12,7 +12,7 @@ from runtime.cli.connecting import Servers
 from runtime.cli.due import due_time, seconds
 from runtime.cli.errors import WrongInput
 from runtime.cli.input import read_input
-from runtime.cli.options import CommandId, InputOption, Json, Target, Timeout, address
+from runtime.cli.options import By, CommandId, InputOption, Json, Reason, Target, Timeout, address, who
 from runtime.cli.output import console, plain, print_json
 from runtime.cli.running import run_async
 from runtime.messages import Reuse
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 FOREVER = 0.0
 _STATUS = {"RunCancelled": "cancelled", "RunTerminated": "terminated", "RunTimedOut": "timed_out"}
-Reason = Annotated[str, typer.Option(help="Why, for people; kept in the history.")]
 ResultTimeout = Annotated[
     float, typer.Option(metavar="SECONDS", min=0, help="How long to wait for the end; 0: until it comes.")
 ]
@@ -197,6 +196,7 @@ def result(
 def cancel(
     target: Target,
     reason: Reason = "",
+    by: By = None,
     timeout: Timeout = 30.0,
     command_id: CommandId = None,
     json: Json = False,
@@ -206,7 +206,7 @@ def cancel(
     type_, id_ = address(target)
 
     async def work(client: Client) -> bool:
-        return await client.cancel(type_, id_, reason, command_id=command_id, timeout=timeout)
+        return await client.cancel(type_, id_, reason, by=who(by), command_id=command_id, timeout=timeout)
 
     requested = with_client(servers, work)
     if json:
@@ -219,6 +219,7 @@ def terminate(
     target: Target,
     reason: Reason = "",
     tree: Annotated[bool, typer.Option("--tree", help="Its children and theirs, too.")] = False,
+    by: By = None,
     timeout: Timeout = 30.0,
     command_id: CommandId = None,
     json: Json = False,
@@ -228,7 +229,7 @@ def terminate(
     type_, id_ = address(target)
 
     async def work(client: Client) -> bool:
-        return await client.terminate(type_, id_, reason, tree=tree, command_id=command_id, timeout=timeout)
+        return await client.terminate(type_, id_, reason, tree=tree, by=who(by), command_id=command_id, timeout=timeout)
 
     terminated = with_client(servers, work)
     if json:

@@ -131,7 +131,10 @@ def brief(event: RecordedEvent) -> str:
 def _by(event: RecordedEvent, data: dict[str, Any]) -> str:
     """Say who did it by hand; nothing if nobody did."""
     correction = data.get("correction") or ({} if event.type.startswith("Promise") else data)
-    return f" (by {correction['by']})" if isinstance(correction, dict) and correction.get("by") else ""
+    if not isinstance(correction, dict) or not correction.get("by"):
+        return ""
+    why = correction.get("reason") if correction is not data else None  # else it stands before
+    return f" (by {correction['by']}: {why})" if why else f" (by {correction['by']})"
 
 
 def _time(timestamp: float) -> str:
@@ -158,8 +161,8 @@ def memo(events: Sequence[RecordedEvent]) -> Any:
 def ending(events: Sequence[RecordedEvent]) -> dict[str, Any]:
     """Give a workflow's `result` or `error`; nothing while it runs, or when it is an entity."""
     for event in reversed(events):
-        if event.type == RunRetried.__name__:
-            return {}  # it goes on
+        if event.type in {RunRetried.__name__, RunStarted.__name__}:
+            return {}  # it goes on, or has begun again
         match readable(event):
             case RunCompleted():
                 return {"result": payload(event)["result"]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +35,21 @@ Timeout = Annotated[float, typer.Option(metavar="SECONDS", min=0.001, help="How 
 CommandId = Annotated[
     str | None, typer.Option(metavar="ID", help="The idempotency key: the same id is never handled twice.")
 ]
+
+Reason = Annotated[str, typer.Option(help="Why, for people; kept in the history.")]
+By = Annotated[
+    str | None, typer.Option("--by", metavar="WHO", help="Who does it; kept in the history. Default: the user's name.")
+]
+
+
+def who(by: str | None) -> str:
+    """Say who does something by hand: what was given, else the user's name, if the system knows one."""
+    if by is not None:
+        return by
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in some containers
+        return ""
 
 
 def address(target: str) -> tuple[str, str]:

@@ -28,6 +28,7 @@ from runtime.messages import (
     Pause,
     ReplyWhen,
     Resolve,
+    Restart,
     Resume,
     Retry,
     Reuse,
@@ -151,15 +152,13 @@ class Calls:
         """Make the question for a workflow's result."""
         return AwaitResult(type=_checked(type, id), id=id)
 
-    def cancel(self, type: Address, id: str, reason: str, command_id: str | None) -> Cancel:
+    def cancel(self, type: Address, id: str, by: Correcting) -> Cancel:
         """Make the request for a workflow's cancellation."""
-        return Cancel(type=_checked(type, id), id=id, command_id=command_id or self._new_id(), reason=reason)
+        return Cancel(type=_checked(type, id), id=id, **self._correcting(by))
 
-    def terminate(self, type: Address, id: str, reason: str, command_id: str | None, *, tree: bool) -> Terminate:
+    def terminate(self, type: Address, id: str, by: Correcting, *, tree: bool) -> Terminate:
         """Make the order that ends a workflow."""
-        return Terminate(
-            type=_checked(type, id), id=id, command_id=command_id or self._new_id(), reason=reason, tree=tree
-        )
+        return Terminate(type=_checked(type, id), id=id, tree=tree, **self._correcting(by))
 
     def cancel_command(self, type: Address, id: str, command_id: str) -> CancelCommand:
         """Make the request that a delayed command be cancelled."""
@@ -187,6 +186,13 @@ class Calls:
     def retry(self, type: Address, id: str, by: Correcting) -> Retry:
         """Make the order that has a failed workflow go on."""
         return Retry(type=_checked(type, id), id=id, **self._correcting(by))
+
+    def restart(self, type: Address, id: str, input: Any, by: Correcting) -> Restart:
+        """Make the order that has a workflow begin again; `input` None: as it was started last."""
+        message = Restart(type=_checked(type, id), id=id, **self._correcting(by))
+        if input is not None:
+            message.input = self._input(self.signature(type, "run", "run"), (), {}, input)
+        return message
 
     def skip(self, type: Address, id: str, step: int, result: Any, error: ErrorInfo | None, by: Correcting) -> Skip:
         """Make the order that settles what a workflow waits for; `result` UNSET: neither it nor an error."""

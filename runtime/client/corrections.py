@@ -85,6 +85,30 @@ class Corrections(Subject):
         """
         return await self._correct(self._calls.retry(type, id, Correcting(reason, by, command_id)), timeout)
 
+    async def restart(
+        self, type: Address, id: str, reason: str = "", *, input: Any = None, by: str = "", command_id: str | None = None,
+        timeout: float = 30.0,
+    ) -> None:  # fmt: skip
+        """Have a workflow that has ended begin again from its start, in its own stream and with the newest code.
+
+        It gets what its last start recorded: arguments, memo, first search attributes, and the timeout that it gave; not what a
+        run handed on by `continue_as_new`. It stays in its business flow. What came to its former runs is over, answers included.
+
+        Args:
+            type: workflow class or type name.
+            id: the instance's id.
+            reason: for people; kept in the history.
+            input: other arguments for `run`, in one value, as of `start`.
+            by: who does it.
+            command_id: identifies this very request.
+            timeout: seconds to wait for the answer.
+
+        Raises:
+            CommandInvalid: it has not ended, or is a child, or the arguments do not fit today's code. Nothing was stored.
+            InstanceStuck: nobody there knows its type.
+        """
+        await self._correct(self._calls.restart(type, id, input, Correcting(reason, by, command_id)), timeout)
+
     async def skip(
         self, type: Address, id: str, step: int, *, result: Any = UNSET, fail: str | None = None, error: str = "Rejected",
         details: Any = None, reason: str = "", by: str = "", command_id: str | None = None, timeout: float = 30.0,

@@ -7,7 +7,7 @@ from typing import Any, TypeVar, overload
 from actors import RunCancelled, RunFailed, RunTerminated, RunTimedOut
 from actors.parent import Runs
 from runtime.client.answers import decode_created, decode_requested, decode_terminated, result_of
-from runtime.client.calls import Address, Given, StartOptions
+from runtime.client.calls import Address, Correcting, Given, StartOptions
 from runtime.client.subject import Subject
 from runtime.messages import Inbound, Reply, ReplyWhen, Status
 
@@ -128,12 +128,14 @@ class Instances(Subject):
         return self._result(type, message, await self._asker.ask(message, timeout))
 
     async def cancel(
-        self, type: Address, id: str, reason: str = "", *, command_id: str | None = None, timeout: float = 30.0
-    ) -> bool:
+        self, type: Address, id: str, reason: str = "", *, by: str = "", command_id: str | None = None,
+        timeout: float = 30.0,
+    ) -> bool:  # fmt: skip
         """Ask a workflow to cancel: asyncio's cancellation reaches its `run`, whose clean-up may take its time.
 
         It comes back when the request is durable; `result` tells how the run ended. A run is asked once: further
-        requests change nothing. One that does not listen can be terminated.
+        requests change nothing. One that does not listen can be terminated. `reason` and `by`, who it is that asks, are kept
+        in the history.
 
         Returns:
             True when it was this request that asked, False when another one had asked before.
@@ -144,7 +146,7 @@ class Instances(Subject):
             InstanceStuck: the request is kept until the instance goes on.
             AnswerTimeout: no answer in time.
         """
-        message = self._calls.cancel(type, id, reason, command_id)
+        message = self._calls.cancel(type, id, Correcting(reason, by, command_id))
         return decode_requested(await self._ask(message, timeout)).requested
 
     async def terminate(
@@ -154,6 +156,7 @@ class Instances(Subject):
         reason: str = "",
         *,
         tree: bool = False,
+        by: str = "",
         command_id: str | None = None,
         timeout: float = 30.0,
     ) -> bool:
@@ -164,6 +167,7 @@ class Instances(Subject):
             id: the instance's id.
             reason: for people; kept in the history.
             tree: terminate its children and theirs, too, but for those that are to outlive their parents.
+            by: who does it; kept in the history.
             command_id: identifies this very request.
             timeout: seconds to wait for the answer.
 
@@ -175,7 +179,7 @@ class Instances(Subject):
             AlreadyFinished: the run has ended in another way.
             AnswerTimeout: no answer in time.
         """
-        message = self._calls.terminate(type, id, reason, command_id, tree=tree)
+        message = self._calls.terminate(type, id, Correcting(reason, by, command_id), tree=tree)
         return decode_terminated(await self._ask(message, timeout)).terminated
 
     async def fork(

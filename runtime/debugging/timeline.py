@@ -61,8 +61,13 @@ class _End(Struct, frozen=True):
     ending: str
 
 
+def _restarted(data: dict[str, Any]) -> str:
+    correction = data.get("correction") or {}
+    return (f", restarted by {correction['by']}" if correction.get("by") else ", restarted") if correction else ""
+
+
 _BEGINS = {
-    "RunStarted": _Begin("run", None, lambda data: "run"),  # noqa: ARG005
+    "RunStarted": _Begin("run", None, lambda data: f"run{_restarted(data)}"),
     "Stuck": _Begin("stuck", None, lambda data: f"stuck: {data['error']['type']}"),
     "RunRetried": _Begin("run", None, lambda data: "run, retried"),  # noqa: ARG005
     "Paused": _Begin("paused", None, lambda data: f"paused by {data['by']}" if data.get("by") else "paused"),

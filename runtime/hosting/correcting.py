@@ -1,4 +1,4 @@
-"""Putting a workflow right by hand: what such a request does to an instance, and what answers it.
+"""Putting a workflow right by hand, without a new start (see `restarting`): what such a request does to an instance, and what answers it.
 
 Invariants, and who keeps them:
 * every correction is an event of the instance's own journal, with who did it, why, and the id of the request; nothing that was
@@ -25,13 +25,13 @@ from actors.turn import LogLine, Turn
 from runtime.hosting.ground import answers, refusal
 from runtime.hosting.instance import WorkflowInstance
 from runtime.hosting.item import Item, Step
-from runtime.hosting.replies import CORRECTED as DONE
-from runtime.hosting.replies import conflict, ended, stuck
+from runtime.hosting.replies import CORRECTED, conflict, ended, stuck
 from runtime.hosting.requests import heard_before, in_words, lost
-from runtime.messages import Correction as Message
 from runtime.messages import Pause, Reply, Resume, Retry, Skip, Status, error_reply
 
 NOTHING_TO_DO = Reply(Status.OK, Raw(b'{"corrected":false}'))
+
+Message = Pause | Resume | Skip | Retry
 
 
 def correct(instance: WorkflowInstance, item: Item, message: Message) -> Step:
@@ -40,7 +40,7 @@ def correct(instance: WorkflowInstance, item: Item, message: Message) -> Step:
     if (done := ledger.corrections.get(message.command_id)) is not None:
         if done != what:
             return refusal(item, conflict(f"request {message.command_id} was carried out on {instance.stream}: {done}"))
-        return Step(replies=answers(item, DONE))
+        return Step(replies=answers(item, CORRECTED))
     # A retry hits nothing that has not failed.
     if not isinstance(message, Retry) and (before := heard_before(instance, item, message)) is not None:
         return before
@@ -52,7 +52,7 @@ def correct(instance: WorkflowInstance, item: Item, message: Message) -> Step:
     turn, reply = _corrected(instance, message, now.timestamp())
     if reply.error is not None and item.reply_to is None:
         return refusal(item, reply)
-    if not turn.events and reply != DONE:
+    if not turn.events and reply != CORRECTED:
         return lost(instance, item, message, reply)
     if turn.events:
         turn.logs.append(LogLine("warning", what, {"reason": message.reason, "by": message.by}))
@@ -80,7 +80,7 @@ def _retry(instance: WorkflowInstance, item: Item, message: Retry) -> Step:
         return refusal(item, error_reply(Status.INVALID, InvalidInput(f"{instance.stream} can't be retried: {error}")))
     turn.logs.append(LogLine("warning", "retry", {"reason": message.reason, "by": message.by}))
     step = instance.step(turn, now, message.command_id)
-    step.replies += answers(item, DONE)
+    step.replies += answers(item, CORRECTED)
     instance.dirty = True  # it is loaded again, without the turn
     return step
 
@@ -92,7 +92,7 @@ def _tried(instance: WorkflowInstance, item: Item) -> Step:
     elif (broken := instance.execution.broken) is not None:
         return refusal(item, stuck(instance.stream, broken, "what it was sent", "it was tried just now"))
     else:
-        return Step(replies=answers(item, DONE if item.looked else NOTHING_TO_DO))
+        return Step(replies=answers(item, CORRECTED if item.looked else NOTHING_TO_DO))
     return refusal(item, error_reply(Status.INVALID, InvalidInput(note)))
 
 
@@ -102,7 +102,7 @@ def _corrected(instance: WorkflowInstance, message: Pause | Resume | Skip, at: f
     match message:
         case Pause():
             turn = instance.execution.pause(message.command_id, message.reason, message.by)
-            return turn, DONE if turn.events else NOTHING_TO_DO
+            return turn, CORRECTED if turn.events else NOTHING_TO_DO
         case Resume():
             return _resume(instance, message, at)
         case Skip():
@@ -125,7 +125,7 @@ def _skip(instance: WorkflowInstance, message: Skip, at: float) -> tuple[Turn, R
         )
     correction = Correction(message.command_id, message.reason, message.by)
     try:
-        return execution.skip(message.step, correction, outcome, at), DONE
+        return execution.skip(message.step, correction, outcome, at), CORRECTED
     except InvalidInput as error:
         return Turn(), error_reply(Status.INVALID, error)
 
@@ -140,4 +140,4 @@ def _resume(instance: WorkflowInstance, message: Resume, at: float) -> tuple[Tur
         )
         return Turn(), Reply(Status.STUCK, error=ErrorInfo("InstanceStuck", note))
     turn = execution.unpause(message.command_id, message.reason, message.by, at)
-    return turn, DONE if turn.events else NOTHING_TO_DO
+    return turn, CORRECTED if turn.events else NOTHING_TO_DO

@@ -27,7 +27,7 @@ def _cancel(stream: str, execution: Execution, message: Cancel, at: float) -> tu
     if outcome is not None and not repeated:
         return Turn(), ended(stream, outcome, "and can't be cancelled any more")
     by_this = repeated or ledger.cancel is None
-    turn = execution.cancel(message.command_id, message.reason, at)
+    turn = execution.cancel(message.command_id, message.reason, at, message.by)
     if outcome is None and (broken := execution.broken) is not None:
         return turn, stuck(stream, broken, "the request", "terminate it to end it now")
     return turn, REQUESTED if by_this else Reply(Status.OK, Raw(b'{"requested":false}'))
@@ -37,8 +37,8 @@ def _terminate(stream: str, execution: Execution, message: Terminate) -> tuple[T
     outcome, terminated = execution.outcome, execution.ledger.terminated
     if outcome is not None and terminated is None:
         return Turn(), ended(stream, outcome, "and can't be terminated any more")
-    turn = execution.terminate(message.command_id, message.reason, tree=message.tree)
+    turn = execution.terminate(message.command_id, message.reason, tree=message.tree, by=message.by)
     if outcome is None:
-        turn.logs.append(LogLine("warning", "terminated", {"reason": message.reason}))
+        turn.logs.append(LogLine("warning", "terminated", {"reason": message.reason, "by": message.by}))
     by_this = terminated is None or terminated.id == message.command_id
     return turn, TERMINATED if by_this else Reply(Status.OK, Raw(b'{"terminated":false}'))

@@ -131,10 +131,12 @@ def start_mark(command_id: str, input: Raw, outcome: Outcome | None = None) -> I
 
 def start_marks(former: RunStarted, command_id: str, input: Raw) -> list[InboxMark]:
     """Make the marks of a start of an ended instance: neither it nor the former one may start it once more."""
-    marks = [start_mark(command_id, input)]
-    if former.command_id is not None and not former.again:  # else its mark is there
-        marks.append(start_mark(former.command_id, former.input))
-    return marks
+    return [start_mark(command_id, input), *first_start_mark(former)]
+
+
+def first_start_mark(former: RunStarted) -> list[InboxMark]:
+    """Make the mark of the start before another one, unless it has left one itself."""
+    return [] if former.command_id is None or former.again else [start_mark(former.command_id, former.input)]
 
 
 def last_marks(ledger: Ledger) -> list[InboxMark]:

@@ -9,7 +9,7 @@ from runtime.hosting.former_runs import start_id
 from runtime.hosting.handling import done_key
 from runtime.hosting.item import CancelDelayed, Content
 from runtime.hosting.requests import request_ids
-from runtime.messages import Cancel, Delete, Pause, Resolve, Resume, Send, Skip, Start, Terminate
+from runtime.messages import Cancel, Delete, Pause, Resolve, Restart, Resume, Send, Skip, Start, Terminate
 
 
 def marks_of(content: Content, *, waits: bool) -> list[str]:
@@ -26,7 +26,7 @@ def marks_of(content: Content, *, waits: bool) -> list[str]:
             return [start_id(id)]
         case Delete():
             return [mark_id_of_deletion(content)]
-        case Cancel() | Terminate() | Resolve() | Pause() | Resume() | Skip():
+        case Cancel() | Terminate() | Resolve() | Pause() | Resume() | Skip() | Restart():
             return request_ids(content)
         case CancelDelayed(command_id=id):
             return [id]

@@ -16,6 +16,7 @@ CREATED = Reply(Status.OK, Raw(b'{"created":true}'))
 THERE = Reply(Status.OK, Raw(b'{"created":false}'))  # it was there already
 REQUESTED = Reply(Status.OK, Raw(b'{"requested":true}'))
 TERMINATED = Reply(Status.OK, Raw(b'{"terminated":true}'))
+CORRECTED = Reply(Status.OK, Raw(b'{"corrected":true}'))
 RESOLVED = Reply(Status.OK, Raw(b'{"resolved":true}'))
 CORRECTED = Reply(Status.OK, Raw(b'{"corrected":true}'))
 

@@ -8,13 +8,15 @@ Invariants, and who keeps them:
 * so an id has one mark at most. Whoever could take a repetition for something new asks the log for it first
   (`heard_before`); if the mark was not known here, the inbox's unique key refuses the commit, and the instance is loaded with it.
 
-A retry leaves no mark: the ledger knows those that did something, in all runs.
+A retry leaves no mark: the ledger knows those that did something, in all runs. A restart leaves one at once (`restarting`).
 """
 
 from __future__ import annotations
 
 import hashlib
 from typing import TYPE_CHECKING, assert_never
+
+from msgspec import Raw
 
 from actors.ledger import Ledger
 from eventstore import InboxMark
@@ -28,6 +30,7 @@ from runtime.messages import (
     Pause,
     Reply,
     Resolve,
+    Restart,
     Resume,
     Retry,
     Skip,
@@ -39,7 +42,7 @@ from runtime.messages import (
 if TYPE_CHECKING:
     from runtime.hosting.instance import WorkflowInstance
 
-Request = Cancel | Terminate | Resolve | Pause | Resume | Skip
+Request = Cancel | Terminate | Resolve | Pause | Resume | Skip | Restart
 
 _REQUEST = "\f"  # begins the mark of a request; no command id has one
 
@@ -55,6 +58,8 @@ def in_words(message: Correction) -> str:
             return f"skip #{message.step}"
         case Retry():
             return "retry"
+        case Restart():
+            return "restart"
         case _:
             assert_never(message)
 
@@ -91,6 +96,11 @@ def correction_marks(ledger: Ledger) -> list[InboxMark]:
     """Make the marks of what was done by hand to an instance that is deleted: with it the ledger's memory goes."""
     done = ledger.corrections.items()
     return [_mark(_id(Correct.__name__, id), CORRECTED, _fingerprint(what)) for id, what in done]
+
+
+def restart_mark(request: Restart, input: Raw) -> InboxMark:
+    """Make the mark of a restart, which remembers its arguments."""
+    return _mark(request_ids(request)[-1], CORRECTED, fingerprint("", input))
 
 
 def heard_before(instance: WorkflowInstance, item: Item, message: Request) -> Step | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from actors import InvalidInput
 from actors.codec import canonical
 from actors.failures import cancelled, terminated
-from actors.journal import Caller, ErrorInfo, RunStarted, Stop
-from actors.turn import CANCELLED, TERMINATED, Outcome
+from actors.journal import Caller, Correction, ErrorInfo, RunStarted, Stop
+from actors.turn import CANCELLED, TERMINATED, LogLine, Outcome
 from eventstore import InboxMark
 from runtime.hosting.calls import outcome_of
 from runtime.hosting.former_runs import second_id, start_id, start_mark, start_marks
@@ -43,6 +43,11 @@ def _create(instance: WorkflowInstance, item: Item, message: Start) -> Step:
     except InvalidInput as error:
         if message.caller is None:  # another workflow is not to blame for code that differs here: stuck it will be
             return refusal(item, error_reply(Status.INVALID, error))
+    return _started(instance, item, message, begin(instance, message), created=True)
+
+
+def begin(instance: WorkflowInstance, message: Start, correction: Correction | None = None) -> Step:
+    """Start an instance, for the first time or again; its arguments were looked at."""
     now = instance.ground.clock.now()
     instance.correlation_id = message.correlation_id or message.command_id or instance.stream
     instance.started_at, instance.row = now, None
@@ -55,8 +60,11 @@ def _create(instance: WorkflowInstance, item: Item, message: Start) -> Step:
         attributes=message.attributes,
         memo=message.memo,
         timeout=message.timeout,
+        correction=correction,
     )
-    return _started(instance, item, message, instance.step(turn, now, message.command_id), created=True)
+    if correction is not None:
+        turn.logs.append(LogLine("warning", "restart", {"reason": correction.reason, "by": correction.by}))
+    return instance.step(turn, now, message.command_id if correction is None else correction.id)
 
 
 def _started(instance: WorkflowInstance, item: Item, message: Start, step: Step, *, created: bool) -> Step:

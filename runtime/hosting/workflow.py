@@ -25,6 +25,7 @@ from runtime.hosting.item import CancelDelayed, Expire, Item, LocalDone, Step, T
 from runtime.hosting.promises import settle
 from runtime.hosting.replies import REQUESTED, RESOLVED, TERMINATED
 from runtime.hosting.requests import heard_before, lost
+from runtime.hosting.restarting import restart
 from runtime.hosting.starting import start
 from runtime.messages import (
     Ask,
@@ -37,6 +38,7 @@ from runtime.messages import (
     Delete,
     Reply,
     Resolve,
+    Restart,
     Send,
     Start,
     Status,
@@ -147,6 +149,8 @@ class WorkflowBehaviour(WorkflowInstance):
                 return self._end(item, content)
             case Resolve():
                 return self._resolve(item, content)
+            case Restart():
+                return restart(self, item, content)
             case Correct():
                 return correct(self, item, content)
             case _:

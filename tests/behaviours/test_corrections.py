@@ -407,7 +407,7 @@ async def _failed(place: Place, client: Any, *args: Any) -> None:
         await client.result(Payout, "1", timeout=60)
 
 
-def test_a_failed_workflow_is_retried_from_its_failed_step(recall: Play) -> None:
+def test_a_failed_workflow_is_retried_from_its_failed_step(play: Play) -> None:
     """Under the same number and with all attempts before it; no step before is done again, and nothing is taken out of its history."""
 
     async def story(place: Place) -> None:
@@ -435,7 +435,7 @@ def test_a_failed_workflow_is_retried_from_its_failed_step(recall: Play) -> None
         (row,) = await client.list(Payout)
         assert (row.execution.status, row.execution.error) == ("completed", None)
 
-    recall(story, PAYOUTS)
+    play(story, PAYOUTS)
 
 
 def test_what_was_open_when_it_failed_is_open_again(recall: Play) -> None:
@@ -533,3 +533,176 @@ def test_a_stuck_workflow_is_tried_at_once(recall: Play) -> None:
         assert await client.result(Odd, "1", timeout=60) == 3
 
     recall(story, App(actors=[Odd], tasks=[price]))
+
+
+class Tour(Workflow):
+    """Goes from one stop to the next in runs of its own; at the last one it stays until it may end."""
+
+    def __init__(self) -> None:
+        self.home = False
+
+    async def run(self, stops: int, stop: int = 1) -> list[Any]:
+        if stop < stops:
+            self.continue_as_new(stops, stop + 1)
+        await self.until(lambda: self.home)
+        return [stops, stop, await price("tea")]
+
+    @command
+    def go_home(self) -> None:
+        self.home = True
+
+
+class Trips(Workflow):
+    async def run(self) -> Any:
+        return await self.execute(Tour, f"{self.id}-1", 1)
+
+
+TOURS = App(actors=[Tour, Trips, Payout], tasks=[price, transfer, look_up])
+
+
+async def _starts(place: Place, stream: str = "Tour/1") -> list[Any]:
+    return [data for type, data in await place.log(stream) if type == "RunStarted"]
+
+
+async def _toured(client: Any, id: str = "1") -> Any:
+    await client.call(Tour, id, "go_home", timeout=60)
+    return await client.result(Tour, id, timeout=60)
+
+
+def test_an_ended_workflow_is_restarted_with_what_it_was_started_with(play: Play) -> None:
+    """In its own stream, with who did it and why. A request that comes again does nothing again, also after yet another restart."""
+
+    async def story(place: Place) -> None:
+        await place.node()
+        await place.worker()
+        client = await place.client()
+        with pytest.raises(NotFound):
+            await client.corrections.restart(Tour, "nobody")
+        noted: Any = {"memo": {"for": "ann"}, "search_attributes": {"region": "north"}, "run_timeout": 3600.0}
+        await client.start(Tour, "1", 2, command_id="first", correlation_id="flow", **noted)
+        assert await _toured(client) == [2, 2, 3]
+        before = await place.log("Tour/1")
+        again: Any = {"by": "eve", "command_id": "r1", "timeout": 60}
+        await client.corrections.restart(Tour, "1", "it rained", **again)
+        await client.corrections.restart(Tour, "1", "it rained", **again)
+        assert await _toured(client) == [2, 2, 3]
+        await client.corrections.restart(Tour, "1", input={"stops": 1}, command_id="r2", timeout=60)
+        assert await _toured(client) == [1, 1, 3]
+        for _ in range(2):
+            await client.corrections.restart(Tour, "1", "it rained", **again)
+        with pytest.raises(Conflict, match="other input"):
+            await client.corrections.restart(Tour, "1", input={"stops": 7}, command_id="r1", timeout=60)
+        assert await client.result(Tour, "1", timeout=60) == [1, 1, 3]
+        assert not await client.start(Tour, "1", 1, timeout=60)
+        assert (await place.log("Tour/1"))[: len(before)] == before
+        started = await _starts(place)
+        assert [one.get("correction") for one in started] == [
+            None, {"id": "r1", "reason": "it rained", "by": "eve"}, {"id": "r2"}
+        ]  # fmt: skip
+        assert [(one["input"]["stops"], one["memo"], one["attributes"]) for one in started] == [
+            (stops, {"for": "ann"}, {"region": "north"}) for stops in (2, 2, 1)
+        ]
+        assert all(one["deadline"] > started[0]["deadline"] - 1 for one in started)
+        (row,) = await client.list(Tour)
+        assert (row.execution.status, row.execution.correlation_id) == ("completed", "flow")
+
+    play(story, TOURS)
+
+
+def test_only_what_has_ended_is_restarted_and_the_refusal_says_what_to_do() -> None:
+    """One that runs, is paused, is stuck, is somebody's child, or gets what does not fit: nothing is recorded."""
+
+    async def story(place: Place) -> None:
+        await place.node()
+        await place.worker()
+        client = await place.client()
+        restart = client.corrections.restart
+        await client.start(Tour, "1", 1)
+        with pytest.raises(CommandInvalid, match=r"Tour/1 is running, .*terminate it first"):
+            await restart(Tour, "1")
+        await client.corrections.pause(Tour, "1", command_id="hold")
+        with pytest.raises(CommandInvalid, match="Tour/1 is paused"):
+            await restart(Tour, "1")
+        with pytest.raises(Conflict, match="pause"):
+            await restart(Tour, "1", command_id="hold")
+        await client.terminate(Tour, "1", by="ann")
+        types = await place.types("Tour/1")
+        with pytest.raises(CommandInvalid, match="stop"):
+            await restart("Tour", "1", input={"stop": "last"})
+        await client.start(Trips, "t")
+        await place.until(lambda: place.has("Tour/t-1", "RunStarted"))
+        assert await _toured(client, "t-1") == [1, 1, 3]
+        with pytest.raises(CommandInvalid, match=r"Tour/t-1 is the child of Trips/t, .*rerun"):
+            await restart(Tour, "t-1")
+        assert await place.types("Tour/1") == types
+        assert len(await _starts(place, "Tour/t-1")) == 1
+        await restart(Tour, "1")
+        assert await _toured(client) == [1, 1, 3]
+
+    in_memory(story, TOURS)
+
+
+def test_a_restarted_workflow_that_fails_is_retried_in_its_own_run(recall: Play) -> None:
+    """And not in the run before, whose failed step is over."""
+
+    async def story(place: Place) -> None:
+        await place.node()
+        await place.worker()
+        client = await place.client()
+        await _failed(place, client)
+        await client.corrections.restart(Payout, "1", command_id="r")
+        with pytest.raises(RunFailed, match="closed"):
+            await client.result(Payout, "1", timeout=60)
+        Bank.open = True
+        assert await client.corrections.retry(Payout, "1")
+        await client.corrections.restart(Payout, "1", command_id="r")
+        assert await client.result(Payout, "1", timeout=60) == [3]
+        types = await place.types("Payout/1")
+        assert (types.count("RunStarted"), types[-4:]) == (
+            2,
+            ["RunRetried", "Resumed", "TaskCompleted", "RunCompleted"],
+        )
+
+    recall(story, TOURS)
+
+
+def test_a_restart_that_comes_again_leaves_alone_what_began_anew_after_a_deletion(recall: Play) -> None:
+    """It was the deleted instance's."""
+
+    async def story(place: Place) -> None:
+        await place.node()
+        await place.worker()
+        client = await place.client()
+        await client.start(Tour, "1", 1)
+        await _toured(client)
+        await client.corrections.restart(Tour, "1", command_id="r")
+        await _toured(client)
+        await client.delete(Tour, "1")
+        await client.corrections.restart(Tour, "1", command_id="r")
+        await client.start(Tour, "1", 2)
+        await client.corrections.restart(Tour, "1", command_id="r")
+        assert await _toured(client) == [2, 2, 3]
+        await client.corrections.restart(Tour, "1", command_id="r")
+        assert await client.result(Tour, "1", timeout=60) == [2, 2, 3]
+        assert len(await _starts(place)) == 1
+
+    recall(story, TOURS)
+
+
+def test_who_cancels_or_terminates_is_kept(recall: Play) -> None:
+    """In the event, as with what else is done by hand."""
+
+    async def story(place: Place) -> None:
+        await place.node()
+        await place.worker()
+        client = await place.client()
+        for id in ("1", "2"):
+            await client.start(Tour, id, 1)
+        await client.cancel(Tour, "1", "fog", by="ann")
+        await client.terminate(Tour, "2", "fog", by="bob")
+        with pytest.raises(RunCancelled):
+            await client.result(Tour, "1", timeout=60)
+        assert ("CancelRequested", "ann") in [(type, data.get("by")) for type, data in await place.log("Tour/1")]
+        assert ("RunTerminated", "bob") in [(type, data.get("by")) for type, data in await place.log("Tour/2")]
+
+    recall(story, TOURS)

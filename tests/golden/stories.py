@@ -177,6 +177,18 @@ async def retried(world: World, client: Client) -> list[str]:
     return ["Insisting/1"]
 
 
+async def restarted_by_hand(world: World, client: Client) -> list[str]:
+    assert await client.execute("Mapped", "anew", input={"count": 1}, memo="twice", run_timeout=60) == [0, 0]
+    await client.corrections.restart("Mapped", "anew", "see it again", by="ann")
+    assert await client.result("Mapped", "anew") == [0, 0]
+    await client.corrections.restart("Mapped", "anew", input={"count": 2})
+    await client.terminate("Mapped", "anew", "seen enough", by="bob")
+    await client.start("Bookable", "asked")
+    await client.cancel("Bookable", "asked", "fog", by="ann")
+    await has(world, "Bookable/asked", "RunCancelled")
+    return ["Mapped/anew", "Bookable/asked"]
+
+
 async def refused(call: Awaitable[Any]) -> None:
     """Send a command to an instance that is stuck."""
     try:
@@ -335,6 +347,6 @@ STORIES: dict[str, Story] = {
     story.__name__: story
     for story in (
         tasks, waits, commands, cancelled_command, children, hurried_children, endings, deadlines, continued, mapped, restarted, patches, versions, stuck_and_parked, attributes, actors, promises, async_commands,
-        paused, skipped, retried, scheduled, handed_over, begun_anew, called, forks, noted, turned, whole_tree, searched,
+        paused, skipped, retried, restarted_by_hand, scheduled, handed_over, begun_anew, called, forks, noted, turned, whole_tree, searched,
     )
 }  # fmt: skip
