@@ -156,7 +156,7 @@ def test_nothing_to_pause_or_to_resume_is_said_clearly(recall: Play) -> None:
         await place.worker()
         client = await place.client()
         with pytest.raises(NotFound):
-            await client.corrections.pause(Sale, "1")
+            await client.corrections.pause(Sale, "2")  # said again it would hold what has begun since
         with pytest.raises(CommandInvalid, match="Till is an actor: it has no run to put right"):
             await client.corrections.pause(Till, "1")
         await _priced(place, client)
