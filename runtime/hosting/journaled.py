@@ -149,15 +149,16 @@ class Journaled(ABC):
             outcome.ended = message.ended
             turn = execution.child_ended(message.number, message.child, outcome, now.timestamp())
             child = execution.ledger.children.get(message.number)
-            asked_for = child is not None and child.stream == message.child
+            asked_for = message.number <= execution.ledger.before if child is None else child.stream == message.child
         else:
             turn = execution.command_answered(message.number, message.actor, outcome, now.timestamp())
             ledger = execution.ledger
             sent = ledger.sent.get(message.number) or ledger.unheard.get(message.number)
-            asked_for = sent is not None and sent.stream == message.actor
+            asked_for = message.number <= ledger.before if sent is None else sent.stream == message.actor
         step = self.step(turn, now, cause)
         if step.commit is None and (asked_for or not self.exists):
-            # The run has ended before, or was deleted since: nothing is news to it, and only the row is left to go.
+            # The run has ended before, or was deleted since, and perhaps another one has begun under its name: nothing is
+            # news to it, and only the row is left to go.
             step.commit = self.no_events()
             step.commit.outbox_remove = [cause]
         return step
