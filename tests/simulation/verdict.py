@@ -44,7 +44,7 @@ def judge(installation: Installation, clients: Clients, live: Live, healed_at: f
     audit_log(store, APP)
     audit_rest(store, installation.broker, APP.task_queues)
     _Verdict(installation, clients, excused=excused).check(live, healed_at)
-    journals, healed = Journals(store), healed_at + installation.started_at
+    journals, healed = Journals(store, store.log.deleted), healed_at + installation.started_at
     FlowVerdict(installation, clients, journals, healed, excused=excused).check()
     check_actors(clients, journals, excused=excused)
     if not excused:
@@ -109,10 +109,12 @@ class _Verdict:
     def _poke(self, told: Told) -> None:
         wish = told.wish
         runs: list[list[str]] = [[]]
-        for type_, data in _journal(self._events(f"Flow/{wish.id}")):
+        name = f"Flow/{wish.id}"
+        former = [event for history in self._in.store.log.deleted.get(name, ()) for event in history]
+        for type_, data in _journal(former + self._events(name)):
             if type_ == "CommandReceived" and data["name"] == "poke":
                 runs[-1].append(_who(data["input"]))
-            elif type_ == "RunContinued" or (type_ == "RunStarted" and data.get("again")):
+            elif type_ in {"RunContinued", "RunStarted"}:
                 runs.append([])
         pokes = [who for run in runs for who in run]
         what = f"{wish.command_id} (poke {wish.id}), told {told.answer!r} {told.refused}"

@@ -23,7 +23,7 @@ class Wish(Struct):
     seconds: float = 0.0  # a handler's; of a start: its timeout; until a delayed command
     deeds: list[Deed] = []
     again: list[Deed] = []  # of a start: what it does when it has ended and is started once more; none: it is not
-    flag: bool = False  # terminate the tree, reject the promise, be refused
+    flag: bool = False  # terminate the tree, reject the promise, be refused; of a start: it is deleted before it is started once more
     quiet: bool = False  # nobody asks for the result of what was started before it has ended
     twice: bool = False  # another client wants the same, with the same command id
 
