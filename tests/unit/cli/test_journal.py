@@ -14,10 +14,12 @@ from actors.journal import (
     CommandCompleted,
     CommandReceived,
     CommandSent,
+    Correction,
     ErrorInfo,
     JournalEvent,
     RunCompleted,
     RunStarted,
+    RunTerminated,
     TaskAttemptFailed,
     TaskCompleted,
     TaskScheduled,
@@ -26,6 +28,7 @@ from actors.journal import (
 )
 from eventstore.records import RecordedEvent
 from runtime.cli import journal
+from runtime.debugging.timeline import timeline
 
 
 def recorded(*events: JournalEvent) -> list[RecordedEvent]:
@@ -89,6 +92,15 @@ def test_the_ending_is_the_result() -> None:
     """And there is none while the run goes on."""
     assert journal.ending([*STREAM, *recorded(RunCompleted(Raw(b"7")))]) == {"result": 7}
     assert journal.ending(STREAM) == {}
+
+
+def test_a_restart_says_who_and_why_and_takes_the_end_away() -> None:
+    """In the list of events and in the time line; who terminated it is said, too."""
+    again = RunStarted(Raw(b"{}"), again=True, correction=Correction("r", "it rained", "eve"))
+    events = recorded(RunStarted(Raw(b"{}")), RunTerminated("t", "fog", by="bob"), again)
+    assert [journal.brief(event) for event in events] == ["{}", '"fog" (by bob)', "{} (by eve: it rained)"]
+    assert (journal.ending(events[:2]), journal.ending(events)) == ({"reason": "fog"}, {})
+    assert [lane.name for lane in timeline(events)] == ["run", "run, restarted by eve"]
 
 
 def test_what_is_no_journal_is_shown_as_it_is() -> None:
