@@ -161,6 +161,7 @@ class PartitionHost:
             return
         if step.commit is None and step.replies and not self.ground.lease_is_current():
             # Nothing fenced this step, so an owner that slept through its lease must not speak: it looks again later.
+            item.looked = False  # what the log said of it may be out of date by then
             self.schedule.add(self.ground.clock.now() + LOOK_AGAIN, partial(self.receive, activation.stream, item))
             return
         if step.refused is not None:

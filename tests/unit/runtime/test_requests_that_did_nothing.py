@@ -148,6 +148,30 @@ def test_a_pause_that_another_one_had_forestalled_holds_nothing_later() -> None:
     simulate(story, APP)
 
 
+def test_what_is_looked_at_again_later_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node that slept through its lease answers nothing from memory; another run has begun when it comes back to it."""
+
+    async def story(world: World) -> None:
+        node = world.node()
+        async with world.client() as client:
+            await client.start(Job, "1", 1)
+            await ACTS["terminate"](client, "t")
+            await world.pass_time(5)
+            with monkeypatch.context() as asleep:
+                asleep.setattr(type(node.node._keeper), "current", property(lambda _: False))
+                again = asyncio.ensure_future(client.terminate(Job, "1", command_id="t", timeout=60))
+                await world.pass_time(0.1)
+            await client.delete(Job, "1")
+            await client.start(Job, "1", 2)
+            assert await again is True
+            await client.call(Job, "1", "end")
+            assert await client.result(Job, "1") == 2
+        await world.stop_all()
+        audit_log(world.store, APP)
+
+    simulate(story, APP)
+
+
 def test_an_id_that_did_nothing_and_then_something_else_is_no_obstacle() -> None:
     """Whoever uses one id for two requests keeps nobody from deleting the instance."""
 
