@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from actors import InvalidInput
 from actors.codec import canonical
-from actors.failures import cancelled, terminated
+from actors.definition import AbsentType
+from actors.failures import cancelled, error_info, terminated
 from actors.journal import Caller, Correction, ErrorInfo, RunStarted, Stop
 from actors.turn import CANCELLED, TERMINATED, LogLine, Outcome
 from eventstore import InboxMark
@@ -38,6 +39,8 @@ def start(instance: WorkflowInstance, item: Item, message: Start) -> Step:
 
 
 def _create(instance: WorkflowInstance, item: Item, message: Start) -> Step:
+    if isinstance(instance.kind, AbsentType):  # what has ended here is not begun again by who does not know it
+        return refusal(item, Reply(Status.STUCK, error=error_info(instance.kind.unknown(instance.stream))))
     try:
         instance.kind.run_signature.decode(message.input)
     except InvalidInput as error:

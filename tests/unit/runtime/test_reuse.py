@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from actors import App, Rejected, RunFailed, Workflow, command, query, task
-from runtime import AlreadyFinished, CommandInvalid, Conflict
+from runtime import AlreadyFinished, CommandInvalid, Conflict, InstanceStuck
 from tests.simulation.audit import audit_log, audit_rest, types_of
 from tests.simulation.world import World, simulate
 from tests.unit.runtime.tally import count_reads
@@ -176,6 +176,29 @@ def test_many_restarts_at_once_start_it_once() -> None:
             requests: list[Any] = [client.start(Job, "1", 2, reuse="restart") for _ in range(20)]
             assert sorted(await asyncio.gather(*requests)) == [False] * 19 + [True]
             await client.call(Job, "1", "end", "well")
+        assert starts(world) == 2
+        await finish(world)
+
+    simulate(story, APP)
+
+
+def test_a_node_that_does_not_know_the_type_starts_nothing_again() -> None:
+    """It says so, and the same request is carried out where the code is."""
+
+    async def story(world: World) -> None:
+        node = world.node()
+        async with world.client() as client:
+            await client.start(Job, "1", 1)
+            await client.call(Job, "1", "end", "well")
+            await node.stop()
+            other = world.node(app=App(actors=[Parent]))
+            with pytest.raises(InstanceStuck, match="Job"):
+                await client.start(Job, "1", 2, command_id="s", reuse="restart", timeout=60)
+            await other.stop()
+            world.node()
+            assert await client.start(Job, "1", 2, command_id="s", reuse="restart", timeout=60) is True
+            await client.call(Job, "1", "end", "better")
+            assert await client.result(Job, "1") == "2: better"
         assert starts(world) == 2
         await finish(world)
 
