@@ -74,9 +74,15 @@ class Programs:
             case "race":
                 return Deed("race", seconds=chance.uniform(0.05, 1.0), deeds=[self.deed(1, raced=True)])
             case "together":
-                return Deed("together", deeds=[self.deed(1) for _ in range(chance.randint(2, 3))])
+                return Deed("together", deeds=self._side_by_side())
             case _:
                 return self._newer(do, depth, raced=raced)
+
+    def _side_by_side(self) -> list[Deed]:
+        deeds = [self.deed(1) for _ in range(self._chance.randint(2, 3))]
+        if not any(_has(deed, "hold", "saga") for deed in deeds):
+            return deeds
+        return [deed for deed in deeds if not _has(deed, "bug")]  # beside it, clean-up would be recorded
 
     def _newer(self, do: Kind, depth: int, *, raced: bool) -> Deed:
         chance = self._chance
@@ -123,7 +129,7 @@ class Programs:
         )
         deeds = [self.deed(depth + 1) for _ in range(chance.randint(0, 2))]
         stopped = how in {"cancel", "leave"} and on_close != "abandon"
-        if stopped and not any(_has_spite(deed) for deed in deeds):
+        if stopped and not any(_has(deed, "spite") for deed in deeds):
             deeds.append(Deed("sleep", seconds=LONG))  # who did not hear that he is to stop is found
         seconds = chance.choice([0, 0.01, 0.5])
         return Deed("child", id=self._id(), seconds=seconds, how=how, on_close=on_close, deeds=deeds)  # type: ignore[arg-type]  # chosen above
@@ -145,5 +151,5 @@ class Programs:
         return f"x{self._next()}"
 
 
-def _has_spite(deed: Deed) -> bool:
-    return deed.do == "spite" or (deed.do != "child" and any(_has_spite(each) for each in deed.deeds))
+def _has(deed: Deed, *kinds: Kind) -> bool:
+    return deed.do in kinds or (deed.do != "child" and any(_has(each, *kinds) for each in deed.deeds))
