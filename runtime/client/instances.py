@@ -222,11 +222,12 @@ class Instances(Subject):
         """Delete an instance with all of its history: an actor at rest, or a workflow that has ended.
 
         Commands that it has handled are remembered for a while: one that comes again is not run again. What it has told
-        others stands. Don't start a workflow under the id of a deleted one within that while: keys are made of ids.
+        others stands. Its id is free at once: numbers, of which keys are made, count on.
 
         Raises:
             NotFound: there is none, or not any more.
-            Conflict: it still runs, or waits for what it has asked for.
+            Conflict: it still runs, or waits for what it has asked for, or the database left it open what it has written
+                of it within the last minute.
             InstanceStuck: what it waits for is not known; a stuck workflow can be terminated first.
             AnswerTimeout: no answer in time; delete it again to learn it.
         """

@@ -269,7 +269,8 @@ class Activation:
         if isinstance(item.content, TimerDue):
             step = outlived(self.host.ground, self.behaviour, item.content, self.gone_since)
         else:
-            step = forget(self.host.ground, self.behaviour, item, getattr(self.kind, "retention", None))
+            retention, unsettled = getattr(self.kind, "retention", None), self.host.unsettled.has(self.stream)
+            step = forget(self.host.ground, self.behaviour, item, retention, unsettled=unsettled)
         self._submit(step, item)
         if step.commit is not None and step.commit.forget:
             self._reload([], error=None)
@@ -335,6 +336,8 @@ class Activation:
                     self.units.popleft()
                     self._quarantine(unit.item, error_info(error))
             self.refusals += isinstance(error, CommitRefused)
+            if isinstance(error, StoreUnavailable):
+                self.host.unsettled.note(self.stream)
             self._reload([], error)
 
     def _done(self, step: Step, item: Item) -> None:

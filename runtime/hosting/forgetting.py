@@ -5,6 +5,8 @@ Invariants, and who keeps them:
 * nothing is lost that somebody still waits for: a workflow goes only when its run has ended, an actor when no command is
   under way. What they have told others lies in rows of their own, which stay until they have done their duty; an outcome
   that comes for an instance which is gone closes its row;
+* nothing of before is written into the stream of the next instance of that name: no instance is deleted while a commit of
+  its stream, whose answer was lost, may still come true (`unsettled.py`); those of former owners are fenced;
 * whatever comes meanwhile finds the log as it is: the activation is loaded anew before it handles the next message;
 * a command that comes again is not run again: inbox marks stay until they are older than any repetition. The journal was
   the inbox of a workflow's first run, so the deletion marks what that has heard;
@@ -81,7 +83,9 @@ class Instance(Protocol):
         ...
 
 
-def forget(ground: Ground, instance: Instance, item: Item, retention: timedelta | None) -> Step:
+def forget(
+    ground: Ground, instance: Instance, item: Item, retention: timedelta | None, *, unsettled: bool = False
+) -> Step:
     """Make the step that deletes an instance, or says why it can't be. After a commit that forgets it is of no use any more.
 
     Args:
@@ -89,8 +93,9 @@ def forget(ground: Ground, instance: Instance, item: Item, retention: timedelta 
         instance: it.
         item: the request, or that its `retention` has passed.
         retention: of its type.
+        unsettled: a commit of its stream may still come true; see `unsettled.py`.
     """
-    if (obstacle := _obstacle(instance)) is not None:
+    if (obstacle := _obstacle(instance, unsettled=unsettled)) is not None:
         return _refused(ground, instance, item, obstacle)
     commit = Commit(ground.partition, ground.epoch, instance.stream, instance.version, forget=True)
     is_outlived = retention is not None and retention >= ground.command_horizon and isinstance(item.content, Expire)
@@ -143,7 +148,7 @@ def mark_id(request: Delete) -> str:
     return f"\v{request.command_id}"
 
 
-def _obstacle(instance: Instance) -> Reply | None:
+def _obstacle(instance: Instance, *, unsettled: bool) -> Reply | None:
     stream = instance.stream
     if not instance.exists:
         return Reply(Status.NOT_FOUND, error=ErrorInfo("NotFound", f"there is no {stream}, or not any more"))
@@ -155,5 +160,8 @@ def _obstacle(instance: Instance) -> Reply | None:
         return Reply(Status.CONFLICT, error=ErrorInfo("StillRunning", note))
     if instance.busy:
         note = f"{stream} still waits for a local task; delete it later"
+        return Reply(Status.CONFLICT, error=ErrorInfo("StillWaiting", note))
+    if unsettled:
+        note = f"the database gave no answer about {stream} a moment ago, and may still write; delete it in a minute"
         return Reply(Status.CONFLICT, error=ErrorInfo("StillWaiting", note))
     return None

@@ -36,6 +36,7 @@ from runtime.hosting.services import Services
 from runtime.hosting.stuck import StuckInstances
 from runtime.hosting.timers import WINDOW, Timers
 from runtime.hosting.unhandled import Unhandled
+from runtime.hosting.unsettled import Unsettled
 from runtime.hosting.wanted import WantedTasks
 from runtime.messages import CancelCommand, CommandOutcome, Fork, Inbound, TaskWanted, decode_inbound
 from runtime.routing import partition_of
@@ -68,6 +69,7 @@ class PartitionHost:
         self._outlet = Outlet(services, ground, self.outbox, self.timers, self._local, self.stuck)
         self._forks = Forks(services, ground, self._commits, self.quarantine, self._forked)
         self._cancelled = CancelledCommands(services, ground, self.receive)
+        self.unsettled = Unsettled()
         self._marking = False
         self.dropped = False
         self.sweep_soon = False  # before it is time: something is in doubt, or the last sweep did not see everything

@@ -220,6 +220,10 @@ SHOWS: dict[str, tuple[str, tuple[str, ...]]] = {
         "what has become due is recorded with the time of the look, and time goes by where a node dies",
         ("a node dies with each commit", "all at once"),
     ),
+    "restarted_by_hand": (
+        "it is terminated while its tasks run, and time goes by where a node dies",
+        ("a node dies with each commit", "all at once"),
+    ),
     "retried": (
         "how long it lay there is recorded, and time goes by where a node dies",
         ("a node dies with each commit", "all at once"),

@@ -78,9 +78,6 @@ def plot(seed: int) -> Plot:
                 wish.again = [*programs.flow(), Deed("sleep", seconds=0.2)]
                 wish.flag = chance.choice(hows) == "deleted"
     rates, events = _faults(chance, seconds)
-    if "deleted" in features:
-        # Versions begin anew under a name that is used again, so a commit from before may fit once more: not mended yet.
-        rates.pop(Fault.COMMIT_OUTLIVED, None)
     if "rolling" in features:  # which is what a deployment does
         deployed = [(chance.uniform(0, seconds), Fault.NODE_ENDED) for _ in range(chance.randint(1, 2))]
         events = sorted([*events, *deployed])
