@@ -106,6 +106,6 @@ def _begin(instance: WorkflowInstance, item: Item, message: Restart, started: Ru
     step = begin(instance, again, Correction(message.command_id, message.reason, message.by))
     if step.commit is not None:
         step.commit.inbox += marks
-    instance.marks[marks[0].command_id] = marks[0]
+    instance.marks.update((mark.command_id, mark) for mark in marks)  # for what waits behind it
     step.replies += answers(item, CORRECTED)
     return step

@@ -103,6 +103,7 @@ def _reuse(instance: WorkflowInstance, item: Item, message: Start, started: RunS
     step = _create(instance, item, message)
     if step.commit is not None:
         step.commit.inbox += marks
+        instance.marks.update((mark.command_id, mark) for mark in marks)  # for what waits behind it
     return step
 
 

@@ -11,5 +11,6 @@ REGRESSIONS: dict[int, str] = {
     1668: "the end was called while a worker still ran a task whose connection was lost (the simulation's own mistake)",
     7384: "a node that finds no store when it starts, while it is being stopped, may say so (the simulation's own mistake)",
     2556: "an outcome that had been said before lay in its queue at the end, where nobody waits for it (the simulation's own mistake)",
+    3884: "a cancellation that came again in one go with a restart cancelled the new run",
     14370: "a query that had been asked twice lay in its queue at the end, where it changes nothing (the simulation's own mistake)",
 }

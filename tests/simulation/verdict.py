@@ -108,20 +108,25 @@ class _Verdict:
 
     def _poke(self, told: Told) -> None:
         wish = told.wish
-        runs: list[list[str]] = [[]]
-        name = f"Flow/{wish.id}"
+        pokes: dict[str, str] = {}  # who, by command id, as they came
+        runs: dict[str, int] = {}  # which run had it: a run that follows takes what came while the former one was held
+        name, run = f"Flow/{wish.id}", 0
+        heard: list[str] = []
         former = [event for history in self._in.store.log.deleted.get(name, ()) for event in history]
         for type_, data in _journal(former + self._events(name)):
             if type_ == "CommandReceived" and data["name"] == "poke":
-                runs[-1].append(_who(data["input"]))
+                pokes[data["id"]], runs[data["id"]] = _who(data["input"]), run
+                heard.append(pokes[data["id"]])
+            elif type_ == "CommandCompleted" and data["id"] in pokes:
+                runs[data["id"]] = run
             elif type_ in {"RunContinued", "RunStarted"}:
-                runs.append([])
-        pokes = [who for run in runs for who in run]
+                run += 1
         what = f"{wish.command_id} (poke {wish.id}), told {told.answer!r} {told.refused}"
-        assert pokes.count(wish.command_id) <= 1, f"{what}: {pokes}"
+        assert heard.count(wish.command_id) <= 1, f"{what}: {heard}"
         if not told.refused:
-            own = next(run for run in runs if wish.command_id in run)
-            assert own[told.answer - 1] == wish.command_id, f"{what}: {runs}"
+            own = next(id for id, who in pokes.items() if who == wish.command_id)
+            beside = [id for id in pokes if runs[id] == runs[own]]
+            assert beside[told.answer - 1] == own, f"{what}: {pokes}, {runs}"
         elif not self._excused:
             assert told.refused in ENDED_FIRST, what
 

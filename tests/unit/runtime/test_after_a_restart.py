@@ -255,3 +255,25 @@ def test_the_row_and_the_flow_are_those_of_the_last_start() -> None:
         await world.stop_all()
 
     simulate(story, APP)
+
+
+def test_a_repeated_request_that_comes_together_with_the_restart_does_not_hit_the_new_run() -> None:
+    """The log was asked for both before the restart had left its marks."""
+
+    async def story(world: World) -> None:
+        node = world.node()
+        cancel = Cancel(type="Job", id="1", command_id="c")
+        again = Start(type="Job", id="1", command_id="s", reuse=Reuse.RESTART, input=Raw(b"[2]"))
+        async with world.client() as client:
+            await client.start(Job, "1", 1)
+            await ask(client, cancel)
+            await world.until(lambda: "RunCancelled" in types_of(world.store, "Job/1"))
+            await node.stop()
+            asked = [asyncio.ensure_future(ask(client, content)) for content in (again, cancel)]
+            await world.pass_time(0.01)
+            world.node()
+            assert [(await reply).status for reply in asked] == [Status.OK, Status.OK]
+            assert types_of(world.store, "Job/1") == ["RunStarted", "CancelRequested", "RunCancelled", "RunStarted"]
+        await world.stop_all()
+
+    simulate(story, APP)
