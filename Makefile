@@ -61,7 +61,7 @@ mutants: venv ## Plant known bugs one after the other, and see that the tests fi
 	.ci/servers PERDURE_TEST >&2
 	$(BIN)/python -m tests.mutants
 
-verify: ## All of it, as continuous integration does: tests, planted bugs, 20,000 simulations, faults; half an hour
+verify: ## All of it, as continuous integration does: tests, planted bugs, 20,000 simulations, faults; three quarters of an hour
 	$(MAKE) test
 	$(MAKE) mutants
 	$(MAKE) simulate SEEDS=20000 FIRST=0

@@ -4,6 +4,9 @@ A commit that got no answer may lie on the wire, or wait for a lock, and be writ
 it by then. But deleting an instance makes its versions begin anew, and a commit of before might fit those of the next one
 of that name. So an instance is not deleted while a commit of its stream may still come true. Those of former owners of the
 partition can't: their epoch is fenced.
+
+That none comes true after `LATE` is the server's doing: it gives up what waits for a lock after 20 s, and every statement
+within half of `LATE` (`eventstore/postgres/connection.py`). The rest is for what is still on the wire.
 """
 
 from __future__ import annotations

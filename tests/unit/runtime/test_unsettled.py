@@ -9,6 +9,7 @@ import pytest
 
 from actors import App
 from eventstore import Commit, StoreUnavailable
+from eventstore.postgres.connection import SETTINGS, STATEMENT_TIMEOUT
 from runtime import Client
 from runtime.errors import Conflict
 from runtime.hosting.unsettled import LATE
@@ -88,3 +89,9 @@ def test_the_next_owner_may_delete_it_at_once() -> None:
         await end(world)
 
     simulate(story, APP)
+
+
+def test_the_server_gives_a_commit_up_long_before_it_counts_as_gone() -> None:
+    """What makes `LATE` true: each statement has an end on the server, too."""
+    assert 2 * STATEMENT_TIMEOUT <= LATE
+    assert float(SETTINGS["statement_timeout"].removesuffix("s")) < STATEMENT_TIMEOUT
