@@ -218,7 +218,7 @@ SHOWS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "scheduled": (
         "what has become due is recorded with the time of the look, and time goes by where a node dies",
-        ("a node dies with each commit", "all at once"),
+        ("a node dies with each commit",),
     ),
     "restarted_by_hand": (
         "it is terminated while its tasks run, and time goes by where a node dies",
